@@ -1,0 +1,72 @@
+# `make demo` and `make test` need a Debian 12 and the Swift toolchain; they install every other package that is missing.
+
+SHELL := /bin/bash -o pipefail
+
+# What the Swift toolchain itself needs; an installer that unpacks the archive alone does not bring it.
+TOOLCHAIN_PACKAGES := binutils git libc6-dev libcurl4 libgcc-12-dev libncurses6 libsqlite3-0 libstdc++-12-dev libxml2 tzdata \
+    zlib1g-dev
+BUILD_PACKAGES := $(TOOLCHAIN_PACKAGES) pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libopenblas-dev \
+    libzmq3-dev
+RUN_PACKAGES := gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
+TEST_PACKAGES := gstreamer1.0-plugins-ugly gstreamer1.0-tools python3-zmq systemd util-linux
+
+RELEASE := -c release
+# Tests reach internal types; debug kernels crawl, so tests are built like the product.
+TESTING := -c release -Xswiftc -enable-testing --scratch-path .build-tests
+# OpenBLAS starts its pool when it is loaded; our own threads call it one at a time.
+export OPENBLAS_NUM_THREADS := 1
+
+.PHONY: demo test build install lint run-packages test-packages clean
+
+# Where `make install` puts the programs and the teacher; DESTDIR goes in front.
+PREFIX ?= /usr
+
+## demo: build, then replay a generated recording through the pipeline with the shipped model
+demo: run-packages build
+	@Tests/Demo/demo.sh "$$(swift build $(RELEASE) --show-bin-path)"
+
+## test: build without warnings, check the formatting, run every test
+test: test-packages lint
+	@mkdir -p .build-tests
+	@swift build --build-tests $(TESTING) 2>&1 | tee .build-tests/build.log
+	@if grep -E '^$(CURDIR)/(Sources|Tests)/.*warning:' .build-tests/build.log; then \
+	    echo 'the build has warnings in our targets' >&2; exit 1; fi
+	@swift test --skip-build $(TESTING) --disable-xctest
+
+build:
+	@swift build $(RELEASE)
+
+## install: the programs to PREFIX/bin, the teacher to PREFIX/share/beltwatch, the unit and an example station beside it
+install: run-packages build
+	@bin="$$(swift build $(RELEASE) --show-bin-path)"; \
+	install -D -t "$(DESTDIR)$(PREFIX)/bin" "$$bin/beltwatch" "$$bin/beltwatchd"; \
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/beltwatch" Sources/Archive/Resources/* Systemd/example-station.yaml \
+	    Pipelines/*.pipeline; \
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/lib/systemd/system" Systemd/beltwatchd@.service
+
+## lint: formatting is strict, and a badly formatted line is seen to fail
+lint:
+	@swift format lint --strict --recursive Sources Tests Package.swift
+	@if printf 'let  a=1;\n' | swift format lint --strict --assume-filename proof.swift - 2>/dev/null; then \
+	    echo 'swift format lint accepts a badly formatted line: the lint proves nothing' >&2; exit 1; fi
+
+run-packages:
+	@$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES))
+
+test-packages:
+	@$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES))
+
+clean:
+	rm -rf .build .build-tests
+
+# Installs what is missing and nothing else; with sudo when not root.
+define install
+missing=(); for package in $(1); do \
+    dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=($$package); done; \
+if [ $${#missing[@]} -gt 0 ]; then \
+    echo "installing $${missing[*]}"; \
+    sudo=; if [ "$$(id -u)" -ne 0 ]; then sudo=sudo; fi; \
+    $$sudo apt-get update -qq && \
+    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; \
+fi
+endef

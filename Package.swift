@@ -1,0 +1,115 @@
+// swift-tools-version: 6.1
+
+import PackageDescription
+
+// Lowest first; what a target may import is what it lists (the map is in the README).
+let package = Package(
+    name: "beltwatch",
+    products: [
+        .executable(name: "beltwatch", targets: ["beltwatch"]),
+        .executable(name: "beltwatchd", targets: ["beltwatchd"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: [
+        // C: libraries, each imported by exactly one target, and our own hot loops.
+        .systemLibrary(
+            name: "CGStreamer", pkgConfig: "gstreamer-1.0 gstreamer-app-1.0 gstreamer-video-1.0",
+            providers: [.apt(["libgstreamer1.0-dev", "libgstreamer-plugins-base1.0-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CZeroMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
+        .target(name: "CKernels"),
+
+        // The science: values in, values out.
+        .target(name: "Locking"),
+        .target(name: "TensorKernels", dependencies: ["CKernels", "COpenBLAS", "Locking"]),
+        .target(name: "ConvNets", dependencies: ["TensorKernels"]),
+        .target(name: "Imaging", dependencies: ["Locking", "TensorKernels"]),
+        .target(name: "AnomalyScoring", dependencies: ["ConvNets", "Imaging", "TensorKernels"]),
+        .target(name: "Training", dependencies: ["AnomalyScoring", "ConvNets", "Imaging", "TensorKernels"]),
+        .target(name: "Evaluation", dependencies: ["AnomalyScoring"]),
+        .target(name: "SyntheticLine", dependencies: ["Imaging"]),
+
+        // The outside: files, cameras, sockets.
+        .target(
+            name: "Archive",
+            dependencies: [
+                "AnomalyScoring", "ConvNets", "Imaging", "Locking", "TensorKernels",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            resources: [.copy("Resources")]),
+        .target(name: "Capture", dependencies: ["CGStreamer", "Imaging", "Locking"]),
+        .target(name: "InspectionProtocol"),
+        .target(name: "Messaging", dependencies: ["CZeroMQ", "InspectionProtocol", "Locking"]),
+        .target(name: "InspectionClient", dependencies: ["InspectionProtocol", "Messaging"]),
+
+        // The line: stages, decisions, states.
+        .target(
+            name: "InspectionRuntime",
+            dependencies: [
+                "AnomalyScoring", "Imaging", "InspectionProtocol", "Locking", "TensorKernels",
+                .product(name: "Logging", package: "swift-log"), "Yams",
+            ]),
+
+        // The programs. The daemon never links Training.
+        .executableTarget(
+            name: "beltwatchd",
+            dependencies: [
+                "AnomalyScoring", "Archive", "Capture", "ConvNets", "Imaging", "InspectionProtocol",
+                "InspectionRuntime", "Locking", "Messaging", "TensorKernels",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .executableTarget(
+            name: "beltwatch",
+            dependencies: [
+                "AnomalyScoring", "Archive", "Capture", "ConvNets", "Evaluation", "Imaging", "InspectionClient",
+                "InspectionProtocol", "InspectionRuntime", "Locking", "Messaging", "SyntheticLine", "TensorKernels",
+                "Training",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        // Tests; golden files and the scripts that made them lie beside the tests and are read from there.
+        .testTarget(name: "TensorKernelsTests", dependencies: ["TensorKernels"]),
+        .testTarget(name: "ConvNetsTests", dependencies: ["ConvNets", "TensorKernels"], exclude: ["Golden"]),
+        .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Locking", "TensorKernels"], exclude: ["Golden"]),
+        .testTarget(
+            name: "AnomalyScoringTests", dependencies: ["AnomalyScoring", "ConvNets", "Imaging", "TensorKernels"],
+            exclude: ["Golden"]),
+        .testTarget(
+            name: "TrainingTests",
+            dependencies: ["AnomalyScoring", "ConvNets", "Imaging", "TensorKernels", "Training"]),
+        .testTarget(name: "LockingTests", dependencies: ["Locking"]),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
+        .testTarget(name: "SyntheticLineTests", dependencies: ["Imaging", "SyntheticLine"]),
+        .testTarget(
+            name: "ArchiveTests", dependencies: ["AnomalyScoring", "Archive", "ConvNets", "Imaging", "TensorKernels"]),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Imaging", "Locking"], exclude: ["Images"]),
+        .testTarget(name: "InspectionProtocolTests", dependencies: ["InspectionProtocol"]),
+        .testTarget(
+            name: "MessagingTests", dependencies: ["InspectionProtocol", "Messaging"], exclude: ["subscriber.py"]),
+        .testTarget(
+            name: "InspectionClientTests", dependencies: ["InspectionClient", "InspectionProtocol", "Messaging"]),
+        .testTarget(
+            name: "InspectionRuntimeTests",
+            dependencies: [
+                "AnomalyScoring", "Imaging", "InspectionProtocol", "InspectionRuntime", "Locking", "TensorKernels",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "DaemonTests",
+            dependencies: [
+                "AnomalyScoring", "Archive", "ConvNets", "Imaging", "InspectionProtocol", "Locking", "Messaging",
+                "TensorKernels", "beltwatchd",
+            ]),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["AnomalyScoring", "Archive", "InspectionProtocol", "Locking", "SyntheticLine", "beltwatch"]),
+    ]
+)

@@ -1,0 +1,60 @@
+import ConvNets
+import TensorKernels
+
+/// The networks behind both branches, before anything is known about good parts' scores.
+///
+/// Training measures quantiles, Gaussian and z-statistics with it; a detector scores with it.
+public struct BranchNetworks: Sendable {
+    public let teacher: NormalisedTeacher
+
+    /// 768 output channels.
+    public let student: PatchDescriptionNetwork
+    public let autoencoder: Autoencoder
+
+    public init(teacher: NormalisedTeacher, student: PatchDescriptionNetwork, autoencoder: Autoencoder) {
+        precondition(
+            student.outputChannels == 2 * teacher.network.outputChannels, "the student needs a half for each branch")
+        self.teacher = teacher
+        self.student = student
+        self.autoencoder = autoencoder
+    }
+
+    /// What the networks see in one picture.
+    public struct Observation: Sendable {
+        public var maps: AnomalyMaps
+
+        /// GAP of the student's former half, 384 values.
+        public var pooledFeatures: [Double]
+    }
+
+    /// GAP of the student's former half alone, 384 values: what the Gaussian is fitted to.
+    public func pooledFeatures(of image: Tensor, on engine: any ConvolutionEngine) -> [Double] {
+        globalAveragePool(student.forward(image, channels: 0..<(student.outputChannels / 2), on: engine))
+    }
+
+    /// One forward pass of each network; no randomness, so the same picture gives the same numbers.
+    ///
+    /// - Parameter image: ImageNet-normalised, `[3, 256, 256]`.
+    public func observe(_ image: Tensor, on engine: any ConvolutionEngine) -> Observation {
+        let features = teacher.features(of: image, on: engine)
+        let both = student.forward(image, on: engine)
+        let (former, latter) = both.halves
+        let reconstruction = autoencoder.forward(image, on: engine)
+        return Observation(
+            maps: AnomalyMaps(
+                studentTeacher: meanSquaredDifferenceMap(features, former),
+                autoencoderStudent: meanSquaredDifferenceMap(reconstruction, latter)),
+            pooledFeatures: globalAveragePool(former))
+    }
+}
+
+extension Tensor {
+    /// The first and the second half of the channels.
+    fileprivate var halves: (former: Tensor, latter: Tensor) {
+        let half = [shape[0] / 2] + shape.dropFirst()
+        return (
+            Tensor(shape: half, values: Array(values[..<(count / 2)])),
+            Tensor(shape: half, values: Array(values[(count / 2)...]))
+        )
+    }
+}

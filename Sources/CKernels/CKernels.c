@@ -1,0 +1,66 @@
+#include "CKernels.h"
+
+#if defined(__x86_64__)
+#define HAS_AVX 1
+#else
+#define HAS_AVX 0
+#endif
+
+/* Rows of a register block: as many as leave room for one row of b and, without broadcasting loads, one value of a.
+   AVX-512: 14 · 2 + 2 of 32 registers. AVX2: 6 · 2 + 3 of 16. SSE2: 4 · 2 + 4 (no fused multiply-add) of 16. */
+
+#define LANES 4
+#define NAME(x) x##_baseline
+#define TARGET
+#define BLOCK_ROWS 4
+#define INSTRUCTION_SET_NAME "baseline"
+#include "VectorKernels.inc.h"
+#undef LANES
+#undef NAME
+#undef TARGET
+#undef BLOCK_ROWS
+#undef INSTRUCTION_SET_NAME
+
+#if HAS_AVX
+#define LANES 8
+#define NAME(x) x##_avx2
+#define TARGET __attribute__((target("avx2,fma")))
+#define BLOCK_ROWS 6
+#define INSTRUCTION_SET_NAME "AVX2"
+#include "VectorKernels.inc.h"
+#undef LANES
+#undef NAME
+#undef TARGET
+#undef BLOCK_ROWS
+#undef INSTRUCTION_SET_NAME
+
+#define LANES 16
+#define NAME(x) x##_avx512
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))
+#define BLOCK_ROWS 14
+#define INSTRUCTION_SET_NAME "AVX-512"
+#include "VectorKernels.inc.h"
+#endif
+
+enum beltwatch_instruction_set beltwatch_best_instruction_set(void) {
+#if HAS_AVX
+    /* Asks the operating system too, by XGETBV: a kernel that does not save the registers hides the instructions. */
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
+        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma"))
+        return BELTWATCH_AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return BELTWATCH_AVX2;
+#endif
+    return BELTWATCH_BASELINE;
+}
+
+const struct beltwatch_vector_kernels *beltwatch_vector_kernels_for(enum beltwatch_instruction_set set) {
+    switch (set) {
+    case BELTWATCH_BASELINE: return &kernels_baseline;
+#if HAS_AVX
+    case BELTWATCH_AVX2: return &kernels_avx2;
+    case BELTWATCH_AVX512: return &kernels_avx512;
+#endif
+    default: return NULL;
+    }
+}

@@ -1,0 +1,78 @@
+/* The hot loops of the Winograd convolution, written once with clang's vector extensions and compiled for several
+   instruction sets. Which one runs is chosen by what the CPU and the operating system support, never by a flag of the
+   build.
+
+   Two layouts, both of float:
+   - A "lane" array holds 16 channels side by side: [..., 16].
+   - A "panel" matrix of R rows and N columns holds 32 columns side by side: [ceil(N / 32), R, 32].
+   Columns beyond N exist in memory, and whatever they hold stays in columns beyond N. */
+
+#ifndef BELTWATCH_CKERNELS_H
+#define BELTWATCH_CKERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { BELTWATCH_LANES = 16, BELTWATCH_PANEL_COLUMNS = 32, BELTWATCH_POINTS = 8 };
+
+/* Ordered: each includes what stands before it. */
+enum beltwatch_instruction_set {
+    BELTWATCH_BASELINE = 0, /* SSE2 on x86-64, NEON on ARM64 */
+    BELTWATCH_AVX2 = 1,     /* with FMA */
+    BELTWATCH_AVX512 = 2,   /* F, BW, DQ, VL */
+};
+
+/* Many small equal squares of lanes: where the first one is, and how far it is to the next.
+   All distances count floats. */
+struct beltwatch_squares {
+    ptrdiff_t row_step;
+    ptrdiff_t column_step;
+    ptrdiff_t square_step;
+};
+
+/* 8×8 squares of lanes whose 64 values lie far from each other: point (r, s) is 8·r + s slice steps away. */
+struct beltwatch_point_slices {
+    ptrdiff_t slice_step;
+    ptrdiff_t square_step;
+};
+
+struct beltwatch_vector_kernels {
+    const char *name;
+
+    /* lanes[x, l] = rows[l·row_step + x] for l < row_count, 0 for the lanes beyond, x < columns. */
+    void (*gather_lanes)(
+        const float *rows, ptrdiff_t row_step, ptrdiff_t row_count, ptrdiff_t columns, float *lanes);
+
+    /* rows[l·row_step + x] = lanes[x, l], or += lanes[x, l]. */
+    void (*scatter_lanes)(
+        const float *lanes, ptrdiff_t row_count, ptrdiff_t columns, bool accumulate, float *rows, ptrdiff_t row_step);
+
+    /* points = E · square · Eᵀ, where E is the 8 × side matrix `evaluation`, row step 8. Rows 1 and 2, 3 and 4, 5 and 6
+       of E differ only in the sign of their odd columns; row 0 has even columns only, and row 7 only those that are
+       even or odd like side − 1. side is 3, 4, 5, 6 or 8. */
+    void (*evaluate_squares)(
+        const float *squares, struct beltwatch_squares from, ptrdiff_t count, int side, const float *evaluation,
+        float *points, struct beltwatch_point_slices to);
+
+    /* square = max(Eᵀ · points · E + bias, floor), the transpose of the above; bias are 16 lanes. A NaN stays one. */
+    void (*combine_points)(
+        const float *points, struct beltwatch_point_slices from, ptrdiff_t count, int side, const float *evaluation,
+        const float *bias, float floor, float *squares, struct beltwatch_squares to);
+
+    /* c = a · b, all in panels: a is rows × inner, b inner × columns, c rows × columns. */
+    void (*multiply)(
+        const float *a, const float *b, float *c, ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t columns);
+
+    /* c = aᵀ · b, or += : a is inner × rows, b inner × columns, c rows × columns. */
+    void (*multiply_transposed)(
+        const float *a, const float *b, float *c, ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t columns,
+        bool accumulate);
+};
+
+/* The best instruction set that this CPU and its operating system can run. */
+enum beltwatch_instruction_set beltwatch_best_instruction_set(void);
+
+/* NULL where this build has no kernels for the instruction set; ask for none beyond the best. */
+const struct beltwatch_vector_kernels *beltwatch_vector_kernels_for(enum beltwatch_instruction_set set);
+
+#endif

@@ -1,0 +1,112 @@
+import TensorKernels
+
+/// Adam (Kingma & Ba 2015, Algorithm 1, arXiv:1412.6980) with L2 regularisation, as PyTorch's `Adam` computes it.
+///
+/// `g ← g + λ·θ`, `m ← β₁·m + (1 − β₁)·g`, `v ← β₂·v + (1 − β₂)·g²`,
+/// `θ ← θ − η·(m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
+///
+/// The moments and the step count are its whole state: saved and restored, it goes on where it was.
+public struct Adam: Sendable {
+    /// How the optimiser moves, apart from the learning rate (ALGORITHMS §3.2).
+    public struct Configuration: Hashable, Sendable, Codable {
+        /// β₁, how much of the mean gradient stays from step to step, in `0..<1`.
+        public var gradientDecay: Float = 0.9
+
+        /// β₂, how much of the mean squared gradient stays, in `0..<1`.
+        public var squaredGradientDecay: Float = 0.999
+
+        /// ε, added to the root and not under it.
+        public var epsilon: Float = 1e-8
+
+        /// λ, added to the gradient as λ·θ. Larger values keep the weights smaller.
+        public var weightDecay: Float = 1e-5
+
+        public init() {}
+    }
+
+    public var configuration: Configuration
+
+    /// m, in the names and shapes of the parameters.
+    public var firstMoments: ParameterSet
+
+    /// v, in the names and shapes of the parameters.
+    public var secondMoments: ParameterSet
+
+    /// t, how many steps were taken.
+    public var stepCount = 0
+
+    /// - Parameter parameters: What will be optimised; only names and shapes matter here.
+    public init(for parameters: ParameterSet, configuration: Configuration = Configuration()) {
+        self.configuration = configuration
+        firstMoments = parameters.zeros
+        secondMoments = firstMoments
+    }
+
+    /// Moves `parameters` one step against `gradients`.
+    ///
+    /// - Parameter learningRate: η.
+    /// - Precondition: Both have the names and shapes that the optimiser was made for.
+    public mutating func step(
+        _ parameters: inout ParameterSet, against gradients: ParameterSet, learningRate: Float
+    ) {
+        precondition(
+            parameters.hasShapes(of: firstMoments) && gradients.hasShapes(of: firstMoments),
+            "the optimiser was made for other parameters")
+        stepCount += 1
+        let firstCorrection = 1 - power(Double(configuration.gradientDecay), stepCount)
+        let secondCorrection = 1 - power(Double(configuration.squaredGradientDecay), stepCount)
+        let stepSize = Float(Double(learningRate) / firstCorrection)
+        let inverseRoot = Float(1 / secondCorrection.squareRoot())
+        let (newShare, newSquareShare) = (1 - configuration.gradientDecay, 1 - configuration.squaredGradientDecay)
+        let (epsilon, weightDecay) = (configuration.epsilon, configuration.weightDecay)
+        for position in 0..<parameters.count {
+            let gradient = gradients[position].values.span
+            var parameter = parameters[position].values.mutableSpan
+            var first = firstMoments[position].values.mutableSpan
+            var second = secondMoments[position].values.mutableSpan
+            for index in gradient.indices {
+                let g = gradient[index] + weightDecay * parameter[index]
+                let m = first[index] + newShare * (g - first[index])
+                let v = second[index] + newSquareShare * (g * g - second[index])
+                first[index] = m
+                second[index] = v
+                parameter[index] -= stepSize * m / (v.squareRoot() * inverseRoot + epsilon)
+            }
+        }
+    }
+
+    /// `base` multiplied by itself `exponent` times, by squaring.
+    private func power(_ base: Double, _ exponent: Int) -> Double {
+        var (result, square, rest) = (1.0, base, exponent)
+        while rest > 0 {
+            if rest % 2 == 1 { result *= square }
+            square *= square
+            rest /= 2
+        }
+        return result
+    }
+}
+
+/// A tenth of the learning rate for the last twentieth of the training (ALGORITHMS §3.2).
+public struct LearningRateSchedule: Hashable, Sendable, Codable {
+    /// η before the drop.
+    public var initialRate: Float = 1e-4
+
+    /// How many steps the whole training has.
+    public var iterations: Int
+
+    public init(iterations: Int, initialRate: Float = 1e-4) {
+        self.iterations = iterations
+        self.initialRate = initialRate
+    }
+
+    /// The first iteration with the lower rate, `⌊0.95·iterations⌋`.
+    ///
+    /// Written so that no number of iterations overflows.
+    public var dropIteration: Int { iterations / 20 * 19 + iterations % 20 * 19 / 20 }
+
+    /// - Parameter iteration: Counted from 0.
+    public func rate(at iteration: Int) -> Float {
+        iteration < dropIteration ? initialRate : initialRate * 0.1
+    }
+}

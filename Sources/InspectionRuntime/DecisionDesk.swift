@@ -1,0 +1,265 @@
+import Dispatch
+import Imaging
+import InspectionProtocol
+import Locking
+import Logging
+
+/// `beltwatch.decide`: the one serial queue that owns the parts, their deadlines, the state and the sequence numbers.
+///
+/// Gate, fusion and the deadline timer only send to it. Scoring and disks never run here, so the time to an answer depends
+/// on nothing but this queue.
+final class DecisionDesk: @unchecked Sendable {
+    // Sendable because everything below `queue` is touched on that queue only, once `start` was called.
+
+    struct Configuration: Sendable {
+        var station: StationName
+        var session: SessionNumber
+        var terms: PartTable.Terms
+        var starvedAfter: Duration
+        var stallLimit: Duration
+        var configurationSHA256: String?
+        var version: String
+    }
+
+    /// The distance of heartbeats, by the protocol.
+    static let tickPeriod = Duration.milliseconds(100)
+
+    private let configuration: Configuration
+    private let outputs: [any InspectionOutput]
+    private let clock: any MonotonicClock
+    private let wallClock: any WallClock
+    private let logger: Logger
+    private let queue = DispatchQueue(label: "beltwatch.decide", qos: .userInteractive)
+    private var table: PartTable
+    private var condition = StationCondition()
+    private var state = InspectionState.preoperational
+    private var stateReason: String?
+    private var stateSince: UTCTimestamp
+    private var sequences: [MessageKind: SequenceNumber] = [:]
+    private var heartbeats: UInt64 = 0
+    private var lastFrame: MonotonicInstant?
+    private var lastTrigger: MonotonicInstant?
+    private var tickTimer: (any DispatchSourceTimer)?
+    private var deadlineTimer: (any DispatchSourceTimer)?
+    private var remarks: [String: Int] = [:]
+
+    init(
+        _ configuration: Configuration, outputs: [any InspectionOutput], clock: any MonotonicClock,
+        wallClock: any WallClock, logger: Logger
+    ) {
+        self.configuration = configuration
+        self.outputs = outputs
+        self.clock = clock
+        self.wallClock = wallClock
+        self.logger = logger
+        table = PartTable(terms: configuration.terms)
+        stateSince = wallClock.now
+    }
+
+    /// Begins to tick. The station is `initialized` until the first frame.
+    ///
+    /// - Parameter moved: Called on every tick on which this queue and all stages move: what feeds the watchdog.
+    func start(watching stages: InspectionStages, moved: @escaping @Sendable () -> Void) {
+        queue.async { [self] in
+            report()
+            condition.isStarted = true
+            lastTrigger = clock.now
+            updateState()
+            let tickTimer = DispatchSource.makeTimerSource(flags: .strict, queue: queue)
+            tickTimer.setEventHandler { [weak self] in self?.tick(stages, moved) }
+            tickTimer.schedule(
+                deadline: .now() + Self.tickPeriod.dispatchInterval, repeating: Self.tickPeriod.dispatchInterval,
+                leeway: .milliseconds(1))
+            let deadlineTimer = DispatchSource.makeTimerSource(flags: .strict, queue: queue)
+            deadlineTimer.setEventHandler { [weak self] in self?.expire() }
+            deadlineTimer.schedule(deadline: .distantFuture)
+            tickTimer.activate()
+            deadlineTimer.activate()
+            self.tickTimer = tickTimer
+            self.deadlineTimer = deadlineTimer
+        }
+    }
+
+    /// The source delivered a frame.
+    func sawFrame(capturedAt: MonotonicInstant) {
+        queue.async { [self] in
+            lastFrame = capturedAt
+            guard !condition.hasFrames else { return }
+            condition.hasFrames = true
+            condition.sourceFailure = nil
+            // Armed by its configuration, the station passes through `ready` without stopping there.
+            if condition.stall == nil { enter(.ready, reason: nil) }
+            lastTrigger = clock.now
+            updateState()
+        }
+    }
+
+    /// A trigger fired; `outcome` where nothing more will come for this part.
+    func open(_ part: Part, outcome: PartOutcome? = nil) {
+        queue.async { [self] in
+            lastTrigger = clock.now
+            condition.isStarved = false
+            updateState()
+            // A replay waits for its stages and judges every part.
+            let judges = state.isRunning || configuration.terms.latencyBudget == nil
+            emit(table.open(part, refusal: judges ? nil : .notReady, outcome: outcome, at: moment))
+            armDeadlineTimer()
+        }
+    }
+
+    /// The stages are through with a part.
+    func finish(_ part: PartID, _ outcome: PartOutcome, durations: StageDurations = StageDurations()) {
+        queue.async { [self] in
+            emit(table.finish(part, outcome, durations: durations, at: moment))
+            armDeadlineTimer()
+        }
+    }
+
+    /// The source is gone, and not by its own orderly end.
+    func failSource(_ reason: String) {
+        queue.async { [self] in
+            condition.sourceFailure = reason
+            condition.hasFrames = false
+            updateState()
+        }
+    }
+
+    /// Says why a part has no score, to be logged once a second with its count.
+    func remark(_ text: String) {
+        queue.async { self.remarks[text, default: 0] += 1 }
+    }
+
+    /// The run is over: no more parts will come.
+    ///
+    /// - Returns: What became of the parts.
+    func end(_ ending: StationCondition.Ending) -> PartTable {
+        queue.sync {
+            condition.ending = ending
+            updateState()
+            logRemarks()
+            return table
+        }
+    }
+
+    /// Stops ticking, for good, and lets the outputs finish.
+    func shutDown() {
+        queue.sync {
+            tickTimer?.cancel()
+            deadlineTimer?.cancel()
+            tickTimer = nil
+            deadlineTimer = nil
+            logRemarks()
+        }
+        for output in outputs { output.flush() }
+    }
+
+    /// How many parts have no verdict yet.
+    var awaitingVerdict: Int { queue.sync { table.awaitingVerdict } }
+
+    // MARK: On the queue
+
+    private var moment: Moment { Moment(monotonic: clock.now, wall: wallClock.now) }
+
+    private func expire() {
+        emit(table.expire(at: moment))
+        armDeadlineTimer()
+    }
+
+    private func armDeadlineTimer() {
+        guard let deadline = table.nextDeadline else {
+            deadlineTimer?.schedule(deadline: .distantFuture)
+            return
+        }
+        let remaining = max(clock.now.duration(to: deadline), .zero)
+        deadlineTimer?.schedule(deadline: .now() + remaining.dispatchInterval, leeway: .microseconds(100))
+    }
+
+    private func tick(_ stages: InspectionStages, _ moved: () -> Void) {
+        expire()
+        let now = clock.now
+        condition.stall = stalledStage(among: stages.progress, at: now)
+        let quiet = lastTrigger.map { $0.duration(to: now) > configuration.starvedAfter } ?? false
+        condition.isStarved = quiet && table.inFlight == 0
+        updateState()
+        heartbeats += 1
+        emit([.heartbeat(heartbeat(at: now))])
+        if heartbeats.isMultiple(of: 10) {
+            report()
+            logRemarks()
+        }
+        if condition.stall == nil { moved() }
+    }
+
+    /// The first stage that has been busy with one element for longer than the limit.
+    private func stalledStage(among stages: [StageProgress], at now: MonotonicInstant) -> String? {
+        for stage in stages {
+            guard let since = stage.workingSince, since.duration(to: now) > configuration.stallLimit else { continue }
+            return "\(stage.name) has not moved for over \(configuration.stallLimit.inWords)"
+        }
+        return nil
+    }
+
+    private func updateState() {
+        if condition.state != state || condition.reason != stateReason {
+            enter(condition.state, reason: condition.reason)
+        }
+    }
+
+    private func enter(_ state: InspectionState, reason: String?) {
+        if state != self.state { stateSince = wallClock.now }
+        self.state = state
+        stateReason = reason
+        var details: Logger.Metadata = ["state": "\(state.rawValue)"]
+        if let reason { details["reason"] = "\(reason)" }
+        logger.log(level: state == .error ? .error : .info, "state changed", metadata: details)
+        report()
+    }
+
+    private func report() {
+        emit([
+            .state(
+                StateReport(
+                    state: state, ready: isReady, flags: configuration.terms.simulated ? [.replay] : [],
+                    since: stateSince, reason: stateReason, recipe: configuration.terms.recipe,
+                    modelSHA256: configuration.terms.modelSHA256,
+                    configurationSHA256: configuration.configurationSHA256, version: configuration.version))
+        ])
+    }
+
+    /// A controller never relies on frames that are not happening now.
+    private var isReady: Bool { state.isReady && !configuration.terms.simulated }
+
+    private func heartbeat(at now: MonotonicInstant) -> Heartbeat {
+        Heartbeat(
+            count: heartbeats, periodMilliseconds: Int(Self.tickPeriod.nanoseconds / 1_000_000), state: state,
+            ready: isReady, running: state.isRunning, lineStopRequest: false, lastPartID: table.lastPartID,
+            lastSequence: LastSequences(
+                verdict: sequences[.verdict], reject: sequences[.reject], result: sequences[.result]),
+            partsInFlight: table.inFlight,
+            oldestInFlightMilliseconds: table.oldestCapture.map { $0.duration(to: now).nanoseconds / 1_000_000 },
+            lastFrameAgeMilliseconds: lastFrame.map { $0.duration(to: now).nanoseconds / 1_000_000 })
+    }
+
+    private func emit(_ bodies: [MessageBody]) {
+        for body in bodies {
+            if case .verdict(let verdict) = body, verdict.disposition == .reject, !verdict.inspected {
+                remarks["part rejected without inspection: \(verdict.reason.text)", default: 0] += 1
+            }
+            let sequence = SequenceNumber((sequences[body.kind]?.value ?? 0) + 1)
+            sequences[body.kind] = sequence
+            let now = moment
+            let envelope = Envelope(
+                station: configuration.station, session: configuration.session, sequence: sequence, sentAt: now.wall,
+                sentMonotonicMicroseconds: now.monotonic.microseconds)
+            let message = Message(envelope: envelope, body: body)
+            for output in outputs { output.send(message) }
+        }
+    }
+
+    private func logRemarks() {
+        for (text, count) in remarks.sorted(by: { $0.key < $1.key }) {
+            logger.warning("\(text)", metadata: ["count": "\(count)"])
+        }
+        remarks.removeAll()
+    }
+}

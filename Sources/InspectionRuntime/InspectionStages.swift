@@ -1,0 +1,243 @@
+import AnomalyScoring
+import Imaging
+import InspectionProtocol
+import Locking
+import TensorKernels
+
+/// The stages between capture and decision: every frame that comes in is scored or counted by cause, and every part that
+/// is opened at the desk is finished there exactly once.
+final class InspectionStages: Sendable {
+    /// What the thread that pulls frames knows about its stream.
+    private struct Stream {
+        var counts = FrameCounts()
+        var nextNumber: UInt64 = 0
+
+        /// Why the gate cannot go on.
+        var failure: (any Error)?
+    }
+
+    private let stream: Lock<Stream>
+    private let gate: Lock<PartGate>
+    private let desk: DecisionDesk
+    private let gating: Stage<Frame>
+    private let preprocessing: Stage<PartFrame>
+    private let scoring: Stage<PartInput>
+    private let fusing: Stage<PartScores>
+
+    init(
+        model: InspectionPipeline.Model, gate: consuming PartGate, mailboxes: StationConfiguration.Mailboxes,
+        desk: DecisionDesk, clock: any MonotonicClock
+    ) {
+        let stream = Lock(Stream())
+        let gate = Lock(gate)
+        @Sendable func overload(_ part: PartID, _ durations: StageDurations) {
+            stream.withLock { $0.counts.discarded += 1 }
+            desk.finish(part, .unscored(.overload), durations: durations)
+        }
+        // Last stage first, because each one holds on to the next.
+        let fusing = Stage<PartScores>("beltwatch.fuse", mailbox: mailboxes.fuse, clock: clock) { job in
+            Self.fuse(job, model.fusion, stream, desk, clock)
+        } discard: {
+            overload($0.part, $0.durations)
+        }
+        let scoring = Stage<PartInput>("beltwatch.score", mailbox: mailboxes.score, clock: clock) { job in
+            Self.score(job, model.scorer, stream, desk, clock, next: fusing)
+        } discard: {
+            overload($0.part, $0.durations)
+        }
+        let preprocessing = Stage<PartFrame>("beltwatch.preprocess", mailbox: mailboxes.preprocess, clock: clock) {
+            job in
+            Self.preprocess(job, model, stream, desk, clock, next: scoring)
+        } discard: {
+            overload($0.part, StageDurations())
+        }
+        gating = Stage<Frame>("beltwatch.gate", mailbox: mailboxes.gate, clock: clock) { frame in
+            Self.admit(frame, gate, stream, desk, next: preprocessing)
+        } discard: { _ in
+            // The gate notices by the number that does not come.
+            stream.withLock { $0.counts.discarded += 1 }
+            desk.remark("frame discarded: the mailbox of the gate is full")
+        }
+        self.stream = stream
+        self.gate = gate
+        self.desk = desk
+        self.preprocessing = preprocessing
+        self.scoring = scoring
+        self.fusing = fusing
+    }
+
+    var frameCounts: FrameCounts { stream.withLock { $0.counts } }
+
+    var progress: [StageProgress] { [gating.progress, preprocessing.progress, scoring.progress, fusing.progress] }
+
+    /// Takes in the next frame of the stream.
+    ///
+    /// - Throws: What went wrong at the gate with an earlier frame.
+    func take(_ frame: Frame) throws {
+        stream.withLock { stream in
+            stream.counts.received += 1
+            if frame.number >= stream.nextNumber {
+                stream.counts.lost += Int(clamping: frame.number - stream.nextNumber)
+                stream.nextNumber = frame.number &+ 1
+            }
+        }
+        desk.sawFrame(capturedAt: frame.capturedAt)
+        gate.withLock { $0.expect(frame.number) }
+        gating.submit(frame)
+        try checkGate()
+    }
+
+    /// - Throws: What went wrong at the gate with an earlier frame.
+    func checkGate() throws {
+        if let failure = stream.withLock({ $0.failure }) { throw failure }
+    }
+
+    /// Another stream begins, numbered from 0, now that the one before has drained.
+    func beginStream() {
+        stream.withLock { stream in
+            stream.nextNumber = 0
+            stream.failure = nil
+        }
+        gate.withLock { $0.beginStream() }
+    }
+
+    /// No frame comes after this. Parts whose frames were given up at the very end are answered.
+    ///
+    /// - Parameter limit: How long the gate may take to come to the last frame.
+    func endStream(limit: Duration) throws {
+        gating.drain(limit: limit)
+        try checkGate()
+        let next = stream.withLock { $0.nextNumber }
+        for (part, cause) in try gate.withLock({ try $0.end(before: next) }) {
+            desk.open(part, outcome: .unscored(cause))
+        }
+    }
+
+    /// Waits until every frame went all the way.
+    ///
+    /// - Parameter limit: For each stage.
+    func drain(limit: Duration) {
+        gating.drain(limit: limit)
+        preprocessing.drain(limit: limit)
+        scoring.drain(limit: limit)
+        fusing.drain(limit: limit)
+    }
+}
+
+/// A frame that is a part, on its way to preprocessing.
+private struct PartFrame: Sendable {
+    var part: PartID
+    var frame: Frame
+}
+
+/// A network input, on its way to the scorer.
+private struct PartInput: Sendable {
+    var part: PartID
+    var input: Tensor
+
+    /// Where in the source the input lies.
+    var region: RegionOfInterest
+    var durations: StageDurations
+}
+
+/// Raw scores, on their way to fusion.
+private struct PartScores: Sendable {
+    var part: PartID
+    var scores: RawScores
+    var region: RegionOfInterest
+    var durations: StageDurations
+}
+
+// What each stage does with one element.
+extension InspectionStages {
+    private static func admit(
+        _ frame: Frame, _ gate: Lock<PartGate>, _ stream: Lock<Stream>, _ desk: DecisionDesk, next: Stage<PartFrame>
+    ) {
+        do {
+            // After a failure nobody knows which frame is which part.
+            if let failure = stream.withLock({ $0.failure }) { throw failure }
+            let admission = try gate.withLock { try $0.see(frame) }
+            for (part, cause) in admission.framelessParts { desk.open(part, outcome: .unscored(cause)) }
+            guard let part = admission.part else { return stream.withLock { $0.counts.notTriggered += 1 } }
+            desk.open(part)
+            next.submit(PartFrame(part: part.id, frame: frame))
+        } catch {
+            stream.withLock { stream in
+                stream.counts.failed += 1
+                stream.failure = error
+            }
+        }
+    }
+
+    private static func preprocess(
+        _ job: PartFrame, _ model: InspectionPipeline.Model, _ stream: Lock<Stream>, _ desk: DecisionDesk,
+        _ clock: any MonotonicClock, next: Stage<PartInput>
+    ) {
+        let start = clock.now
+        var durations = StageDurations()
+        let frame = job.frame
+        if frame.flags.contains(.corrupt) {
+            stream.withLock { $0.counts.corrupt += 1 }
+            desk.remark("frame is marked corrupt")
+            return desk.finish(job.part, .unscored(.corruptFrame), durations: durations)
+        }
+        do {
+            let image = try model.preprocessing.modelImage(of: frame)
+            if let complaint = ImageHealth(of: image).complaint(within: model.healthLimits) {
+                stream.withLock { $0.counts.unhealthy += 1 }
+                desk.remark("picture cannot be judged: it is \(complaint.rawValue)")
+                return desk.finish(job.part, .unscored(.imageHealth), durations: durations)
+            }
+            let input = image.normalised()
+            durations.preprocess = start.duration(to: clock.now).microseconds
+            let whole = RegionOfInterest(x: 0, y: 0, width: frame.width, height: frame.height)
+            next.submit(
+                PartInput(
+                    part: job.part, input: input, region: model.preprocessing.region ?? whole, durations: durations))
+        } catch {
+            fail(job.part, "preprocessing failed: \(error)", durations, stream, desk)
+        }
+    }
+
+    private static func score(
+        _ job: PartInput, _ scorer: any PartScorer, _ stream: Lock<Stream>, _ desk: DecisionDesk,
+        _ clock: any MonotonicClock, next: Stage<PartScores>
+    ) {
+        let start = clock.now
+        var durations = job.durations
+        do {
+            let scores = try scorer.score(job.input)
+            // The branches share their networks and are measured as one.
+            durations.picturable = start.duration(to: clock.now).microseconds
+            next.submit(PartScores(part: job.part, scores: scores, region: job.region, durations: durations))
+        } catch {
+            fail(job.part, "scoring failed: \(error)", durations, stream, desk)
+        }
+    }
+
+    private static func fuse(
+        _ job: PartScores, _ fusion: ScoreFusion, _ stream: Lock<Stream>, _ desk: DecisionDesk,
+        _ clock: any MonotonicClock
+    ) {
+        let start = clock.now
+        var durations = job.durations
+        do {
+            let fused = try fusion.fuse(job.scores)
+            let regions = AnomalousRegion.find(in: job.scores.map, showing: job.region, above: fusion.mapLimit)
+            durations.fuse = start.duration(to: clock.now).microseconds
+            stream.withLock { $0.counts.scored += 1 }
+            desk.finish(job.part, .scored(fused, regions: regions), durations: durations)
+        } catch {
+            fail(job.part, "fusion failed: \(error)", durations, stream, desk)
+        }
+    }
+
+    /// Rejects a part that the model, or what it needs, gave no score for.
+    private static func fail(
+        _ part: PartID, _ remark: String, _ durations: StageDurations, _ stream: Lock<Stream>, _ desk: DecisionDesk
+    ) {
+        stream.withLock { $0.counts.failed += 1 }
+        desk.remark(remark)
+        desk.finish(part, .unscored(.modelOrRecipeInvalid), durations: durations)
+    }
+}

@@ -1,0 +1,200 @@
+import AnomalyScoring
+import Imaging
+import InspectionProtocol
+
+/// The parts in flight and what has been said about them: every part gets exactly one verdict, and the first answer wins.
+///
+/// Pure bookkeeping; `DecisionDesk` puts the queue, the clock and the timers around it. Each call returns the messages
+/// that became due, in the order in which they must go out.
+struct PartTable {
+    /// What all verdicts of one run have in common.
+    struct Terms: Hashable, Sendable {
+        var triggerSource: TriggerSource
+        var timestampQuality: TimestampQuality
+        var recipe: String
+        var recipeRevision: Int
+        var modelSHA256: String?
+        var threshold: Double
+        var mode: Mode
+        var simulated: Bool
+
+        /// From capture to the latest useful verdict. Nil waits for every score, is never late, and answers in the order
+        /// of the parts, so that a replay is the same every time.
+        var latencyBudget: Duration?
+    }
+
+    private struct Entry {
+        let part: Part
+        let deadline: MonotonicInstant?
+
+        /// A cause for rejection that comes before whatever the stages find.
+        var refusal: Reason?
+        var verdict: Verdict?
+        var outcome: PartOutcome?
+        var durations = StageDurations()
+    }
+
+    var terms: Terms
+
+    /// Verdicts given so far.
+    private(set) var counts = PartCounts()
+    private(set) var rejectionsByReason: [Reason: Int] = [:]
+    private(set) var lastPartID: PartID?
+    private(set) var latencies = LatencyHistogram()
+    private var consecutiveRejects = 0
+
+    /// Few: no more than the stages hold.
+    private var entries: [Entry] = []
+
+    init(terms: Terms) {
+        self.terms = terms
+    }
+
+    /// Parts that have no verdict yet.
+    var awaitingVerdict: Int { entries.count { $0.verdict == nil } }
+
+    /// Parts whose verdict or score is still to come.
+    var inFlight: Int { entries.count }
+
+    /// When the oldest part in flight was captured.
+    var oldestCapture: MonotonicInstant? { entries.compactMap(\.part.frame?.capturedAt).min() }
+
+    /// When the next part without a verdict becomes late.
+    var nextDeadline: MonotonicInstant? {
+        entries.lazy.filter { $0.verdict == nil }.compactMap(\.deadline).min()
+    }
+
+    /// A trigger fired.
+    ///
+    /// - Parameters:
+    ///   - refusal: Answers the part at once; its score, should one come, revises nothing.
+    ///   - outcome: Given for a part that no frame shows, so that nothing more will be heard of it.
+    mutating func open(
+        _ part: Part, refusal: Reason? = nil, outcome: PartOutcome? = nil, at now: Moment
+    ) -> [MessageBody] {
+        lastPartID = part.id
+        let deadline = terms.latencyBudget.map { (part.frame?.capturedAt ?? now.monotonic).advanced(by: $0) }
+        entries.append(Entry(part: part, deadline: deadline, refusal: refusal, outcome: outcome))
+        if terms.latencyBudget == nil { return answerInOrder(at: now) }
+        var messages = answerIfDue(entries.count - 1, at: now)
+        messages += expire(at: now)
+        return messages
+    }
+
+    /// The stages are through with a part.
+    mutating func finish(
+        _ id: PartID, _ outcome: PartOutcome, durations: StageDurations, at now: Moment
+    ) -> [MessageBody] {
+        guard let index = entries.firstIndex(where: { $0.part.id == id }) else {
+            preconditionFailure("part \(id) was finished twice, or never opened")
+        }
+        entries[index].outcome = outcome
+        entries[index].durations = durations
+        return terms.latencyBudget == nil ? answerInOrder(at: now) : answerIfDue(index, at: now)
+    }
+
+    /// Answers every part whose deadline has passed.
+    mutating func expire(at now: Moment) -> [MessageBody] {
+        var messages: [MessageBody] = []
+        for index in entries.indices where entries[index].verdict == nil {
+            guard let deadline = entries[index].deadline, deadline <= now.monotonic else { continue }
+            messages += giveVerdict(index, .unscored(.late), at: now)
+        }
+        return messages
+    }
+
+    /// Answers from the oldest part on, as far as all is known.
+    private mutating func answerInOrder(at now: Moment) -> [MessageBody] {
+        var messages: [MessageBody] = []
+        while entries.first?.outcome != nil { messages += answerIfDue(0, at: now) }
+        return messages
+    }
+
+    private mutating func answerIfDue(_ index: Int, at now: Moment) -> [MessageBody] {
+        var messages: [MessageBody] = []
+        let entry = entries[index]
+        let isLate = entry.verdict != nil
+        if !isLate {
+            if let refusal = entry.refusal {
+                messages += giveVerdict(index, .unscored(refusal), at: now)
+            } else if case .scored? = entry.outcome, let deadline = entry.deadline, deadline <= now.monotonic {
+                // The deadline timer is about to say the same.
+                messages += giveVerdict(index, .unscored(.late), at: now)
+            } else if let outcome = entry.outcome {
+                messages += giveVerdict(index, outcome, at: now)
+            }
+        }
+        if let outcome = entries[index].outcome, let verdict = entries[index].verdict {
+            let late = isLate || verdict.reason == .late
+            messages.append(.result(result(of: entries[index], verdict, outcome, late: late)))
+            entries.remove(at: index)
+        }
+        return messages
+    }
+
+    private mutating func giveVerdict(_ index: Int, _ answer: PartOutcome, at now: Moment) -> [MessageBody] {
+        let entry = entries[index]
+        var disposition = Disposition.reject
+        var reason = Reason.modelOrRecipeInvalid
+        var score: Double?
+        switch answer {
+        case .unscored(let cause):
+            reason = cause
+        case .scored(let fused, _) where fused.value.isFinite:
+            score = fused.value
+            disposition = fused.isAnomalous ? .reject : .accept
+            reason = fused.isAnomalous ? .anomaly : .none
+        case .scored:
+            break  // NaN and infinity are no grounds to accept anything.
+        }
+        consecutiveRejects = disposition == .reject ? consecutiveRejects + 1 : 0
+        counts.count(disposition)
+        if disposition == .reject { rejectionsByReason[reason, default: 0] += 1 }
+
+        let frame = entry.part.frame
+        let latency = frame.map { $0.capturedAt.duration(to: now.monotonic) }
+        if let latency { latencies.record(latency) }
+        let verdict = Verdict(
+            partID: entry.part.id, triggerID: entry.part.trigger, triggerSource: terms.triggerSource,
+            capturedAt: frame.map { now.wall(at: $0.capturedAt) },
+            capturedMonotonicMicroseconds: frame?.capturedAt.microseconds,
+            timestampQuality: frame == nil ? nil : terms.timestampQuality, disposition: disposition, reason: reason,
+            inspected: score != nil, score: score, threshold: terms.threshold,
+            deadlineMonotonicMicroseconds: entry.deadline?.microseconds,
+            latencyMicroseconds: latency?.microseconds,
+            deadlineMarginMicroseconds: entry.deadline.map { now.monotonic.duration(to: $0).microseconds },
+            framesUsed: score == nil ? 0 : 1, recipe: terms.recipe, recipeRevision: terms.recipeRevision,
+            modelSHA256: terms.modelSHA256, mode: terms.mode, simulated: terms.simulated,
+            consecutiveRejects: consecutiveRejects)
+        entries[index].verdict = verdict
+        return disposition == .accept ? [.verdict(verdict)] : [.verdict(verdict), .reject(verdict)]
+    }
+
+    private func result(of entry: Entry, _ verdict: Verdict, _ outcome: PartOutcome, late: Bool) -> PartResult {
+        var details = PartResult.Details(
+            picturable: nil, unpicturable: nil, responsibleBranch: nil, regions: nil, stageDurations: entry.durations,
+            frameIDs: entry.part.frame.map { [FrameID($0.number)] } ?? [], evidence: .off, late: late)
+        if case .scored(let fused, let regions) = outcome, fused.value.isFinite {
+            details.picturable = BranchReport(fused.picturable)
+            details.unpicturable = BranchReport(fused.unpicturable)
+            details.responsibleBranch = BranchName(fused.responsibleBranch)
+            details.regions = regions
+        }
+        return PartResult(verdict: verdict, details: details)
+    }
+}
+
+extension BranchReport {
+    init(_ score: BranchScore) {
+        self.init(raw: score.raw, mean: score.mean, deviation: score.deviation, z: score.z)
+    }
+}
+
+extension BranchName {
+    init(_ branch: Branch) {
+        switch branch {
+        case .picturable: self = .picturable
+        case .unpicturable: self = .unpicturable
+        }
+    }
+}

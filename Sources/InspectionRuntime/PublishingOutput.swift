@@ -1,0 +1,71 @@
+import InspectionProtocol
+import Locking
+import Logging
+
+/// Sends a station's messages to its two sockets.
+///
+/// Verdicts, rejects, heartbeats and states go out at once, on `beltwatch.decide`. Results are larger and nobody waits for
+/// them at a gate: they are encoded and sent on a queue of their own. One that its mailbox gives up is a hole in the
+/// numbers that every reader sees.
+public final class PublishingOutput: InspectionOutput {
+    public typealias Send = @Sendable (EncodedMessage) throws -> Void
+
+    private let sendVerdicts: Send
+    private let results: Stage<Message>
+    private let faults: Lock<[String: Int]>
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - verdicts: Sends on PUB A without waiting.
+    ///   - results: Sends on PUB B without waiting.
+    public init(
+        verdicts: @escaping Send, results: @escaping Send, mailbox: MailboxConfiguration,
+        clock: any MonotonicClock = SystemMonotonicClock(), logger: Logger
+    ) {
+        let faults = Lock<[String: Int]>([:])
+        sendVerdicts = verdicts
+        self.faults = faults
+        self.logger = logger
+        self.results = Stage("beltwatch.publish", mailbox: mailbox, clock: clock) { message in
+            Self.publish(message, through: results, faults)
+        } discard: { _ in
+            faults.withLock { $0["result discarded, the mailbox is full", default: 0] += 1 }
+        }
+    }
+
+    public func send(_ message: Message) {
+        switch message.body {
+        case .verdict, .reject, .heartbeat: Self.publish(message, through: sendVerdicts, faults)
+        case .result: results.submit(message)
+        case .state:
+            Self.publish(message, through: sendVerdicts, faults)
+            // Comes once a second, which is often enough to hear of repeated faults.
+            logFaults()
+        }
+    }
+
+    public func flush() {
+        results.drain(limit: .seconds(2))
+        logFaults()
+    }
+
+    private static func publish(_ message: Message, through send: Send, _ faults: Lock<[String: Int]>) {
+        do {
+            try send(
+                EncodedMessage(
+                    topic: message.topic, sequence: message.envelope.sequence, json: try message.encoded()))
+        } catch {
+            faults.withLock { $0["\(message.body.kind.rawValue) not sent: \(error)", default: 0] += 1 }
+        }
+    }
+
+    private func logFaults() {
+        let faults = faults.withLock { faults in
+            defer { faults.removeAll() }
+            return faults
+        }
+        for (text, count) in faults.sorted(by: { $0.key < $1.key }) {
+            logger.error("\(text)", metadata: ["count": "\(count)"])
+        }
+    }
+}

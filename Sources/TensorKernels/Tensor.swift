@@ -1,0 +1,26 @@
+/// A dense block of `Float` values with its dimensions.
+///
+/// - Layout: row-major, last dimension fastest. Images and features are `[channels, height, width]`, convolution weights
+///   `[outputChannels, inputChannels, kernelHeight, kernelWidth]`.
+public struct Tensor: Hashable, Sendable {
+    public let shape: [Int]
+
+    /// All values, `shape`'s product of them.
+    ///
+    /// Their number never changes; a `didSet` that checked it would copy the array on every element's write.
+    public var values: [Float]
+
+    /// - Precondition: `values` holds as many values as `shape` has places.
+    public init(shape: [Int], values: [Float]) {
+        precondition(shape.reduce(1, *) == values.count, "\(values.count) values do not fill shape \(shape)")
+        self.shape = shape
+        self.values = values
+    }
+
+    /// A tensor of the same value everywhere.
+    public init(shape: [Int], repeating value: Float = 0) {
+        self.init(shape: shape, values: Array(repeating: value, count: shape.reduce(1, *)))
+    }
+
+    public var count: Int { values.count }
+}

@@ -1,0 +1,47 @@
+import Glibc
+import Locking
+
+/// Memory for intermediate results that is kept from call to call.
+///
+/// Fresh pages cost more than the arithmetic on them: the kernel clears each one when it is first touched. Concurrent
+/// callers get regions of their own.
+final class WorkingMemory: Sendable {
+    /// A region that nobody uses, or one that exactly one caller uses.
+    private struct Region: @unchecked Sendable {
+        // Sendable because a region is either in the list of unused ones, under the lock, or in the hands of one caller.
+        let base: UnsafeMutablePointer<Float>
+        let count: Int
+
+        init(count: Int) {
+            // Large pages, where the system grants them: the transforms write to 64 far places in turn.
+            let pageSize = 2 << 20
+            let bytes = (count * MemoryLayout<Float>.stride + pageSize - 1) / pageSize * pageSize
+            let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: pageSize)
+            madvise(raw, bytes, MADV_HUGEPAGE)
+            self.count = bytes / MemoryLayout<Float>.stride
+            base = raw.bindMemory(to: Float.self, capacity: self.count)
+        }
+
+        func free() { base.deallocate() }
+    }
+
+    private let unused = Lock<[Region]>([])
+
+    deinit {
+        unused.withLock { regions in
+            for region in regions { region.free() }
+        }
+    }
+
+    /// Lends `count` uninitialised floats, aligned to a cache line.
+    func withFloats(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
+        var region = unused.withLock { $0.popLast() }
+        if let small = region, small.count < count {
+            small.free()
+            region = nil
+        }
+        let lent = region ?? Region(count: count)
+        defer { unused.withLock { $0.append(lent) } }
+        body(lent.base)
+    }
+}

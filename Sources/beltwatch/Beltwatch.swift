@@ -1,0 +1,24 @@
+import ArgumentParser
+import InspectionProtocol
+
+/// The tool beside the daemon: makes models, judges them, replays recordings, watches verdicts.
+@main
+struct Beltwatch: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "beltwatch",
+        abstract: "Learns what good parts look like and says accept or reject.",
+        discussion: """
+            A first round, from pictures of good parts to verdicts:
+
+              beltwatch train --good parts/ --out parts.safetensors --time-budget 1h
+              beltwatch evaluate parts/ --model parts.safetensors
+              beltwatch replay line.mkv --model parts.safetensors --every 30
+              beltwatchd --config station.yaml
+              beltwatch watch tcp://127.0.0.1:5556
+
+            Exit status: 0 done, 64 wrong usage, 65 unusable input, 66 input not found, 69 endpoint not \
+            available, 70 training diverged, 73 output cannot be written, 78 unusable configuration, 130 interrupted.
+            """,
+        version: SoftwareVersion.current,
+        subcommands: [Train.self, Evaluate.self, Replay.self, Watch.self, Synthesize.self])
+}

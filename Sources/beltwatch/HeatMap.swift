@@ -1,0 +1,38 @@
+import Imaging
+import TensorKernels
+
+/// A picture with its anomaly map on top, for people.
+enum HeatMap {
+    /// Mixes the picture's grey values with a colour for the map's value.
+    ///
+    /// 0 is dark blue, 0.1 — the value that one good cell in 200 reaches — yellow, 0.3 and above red: the same colours
+    /// in every picture, so that two maps can be compared.
+    ///
+    /// - Parameter map: The canonical map, `[1, 256, 256]`.
+    /// - Returns: 256×256 RGB pixels.
+    static func overlay(_ map: Tensor, on image: ModelImage) -> [UInt8] {
+        precondition(map.count * 3 == image.pixels.count, "the map is not the picture's")
+        var pixels = image.pixels
+        for i in 0..<map.count {
+            let grey = (299 * Int(pixels[3 * i]) + 587 * Int(pixels[3 * i + 1]) + 114 * Int(pixels[3 * i + 2])) / 1000
+            let colour = colour(of: map.values[i])
+            let parts = [colour.red, colour.green, colour.blue]
+            for channel in 0..<3 {
+                pixels[3 * i + channel] = UInt8(clamping: Int(0.5 * Float(grey) + 127.5 * parts[channel]))
+            }
+        }
+        return pixels
+    }
+
+    private static func colour(of value: Float) -> (red: Float, green: Float, blue: Float) {
+        let stops: [(value: Float, red: Float, green: Float, blue: Float)] = [
+            (-0.05, 0, 0, 0.4), (0.05, 0, 0.5, 0.6), (0.1, 1, 0.9, 0), (0.3, 1, 0, 0),
+        ]
+        guard let above = stops.firstIndex(where: { value < $0.value }) else { return (1, 0, 0) }
+        guard above > 0 else { return (0, 0, 0.4) }
+        let (low, high) = (stops[above - 1], stops[above])
+        let share = (value - low.value) / (high.value - low.value)
+        func mix(_ a: Float, _ b: Float) -> Float { a + share * (b - a) }
+        return (mix(low.red, high.red), mix(low.green, high.green), mix(low.blue, high.blue))
+    }
+}

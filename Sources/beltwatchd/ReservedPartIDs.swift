@@ -1,0 +1,59 @@
+import Archive
+import Dispatch
+import InspectionProtocol
+import InspectionRuntime
+import Locking
+import Logging
+
+/// Part ids that this station never gave and never will give again, reserved on disk ahead of need.
+final class ReservedPartIDs: PartIDSource {
+    /// Ids per reservation. More means fewer syncs, and more ids skipped at each start.
+    private static let blockSize: UInt64 = 1024
+
+    private struct Stock {
+        var ids = PartIDs()
+        var isRefilling = false
+    }
+
+    private let state: StationState
+    private let logger: Logger
+    private let stock: Lock<Stock>
+    private let queue = DispatchQueue(label: "beltwatch.part-ids")
+
+    init(state: StationState, logger: Logger) throws(StationStateError) {
+        self.state = state
+        self.logger = logger
+        var stock = Stock()
+        stock.ids.add(try state.reservePartIDs(Self.blockSize))
+        self.stock = Lock(stock)
+    }
+
+    func next() throws -> PartID {
+        let (id, refills) = stock.withLock { stock in
+            let id = stock.ids.next()
+            let refills = stock.ids.count < Self.blockSize / 2 && !stock.isRefilling
+            if refills { stock.isRefilling = true }
+            return (id, refills)
+        }
+        if refills { queue.async { self.refill() } }
+        if let id { return PartID(id) }
+        // The disk was slower than the belt: wait for it, once for many, rather than repeat an id.
+        let reserved = try state.reservePartIDs(Self.blockSize)
+        stock.withLock { $0.ids.add(reserved.dropFirst()) }
+        return PartID(reserved.lowerBound)
+    }
+
+    private func refill() {
+        do {
+            let reserved = try state.reservePartIDs(Self.blockSize)
+            stock.withLock { stock in
+                stock.ids.add(reserved)
+                stock.isRefilling = false
+            }
+        } catch {
+            logger.error("part ids cannot be reserved", metadata: ["reason": "\(error)"])
+            // The next part tries again.
+            stock.withLock { $0.isRefilling = false }
+        }
+    }
+}

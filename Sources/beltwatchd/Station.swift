@@ -1,0 +1,148 @@
+import Archive
+import Foundation
+import Imaging
+import InspectionProtocol
+import InspectionRuntime
+import Locking
+import Logging
+import Messaging
+
+/// One running station: the line, its sockets, and the service manager that watches over it.
+final class Station: Sendable {
+    /// How long parts in flight may take beyond what the line itself allows them.
+    private static let drainAllowance = Duration.seconds(5)
+
+    private let plan: StationPlan
+    private let logger: Logger
+    private let endpoints: [(key: String, publisher: Publisher)]
+    private let pipeline: InspectionPipeline
+    private let serviceManager: ServiceManagerLink?
+
+    /// Why the main thread has something to do.
+    private enum Event {
+        case stopRequested
+        case lineEnded
+    }
+
+    private let events = Monitor<[Event]>([])
+
+    /// Takes the state directory, binds both sockets, and begins to send heartbeats.
+    init(_ plan: StationPlan) throws(StationError) {
+        self.plan = plan
+        let configuration = plan.configuration
+        var logger = Logger(label: "beltwatchd")
+        logger[metadataKey: "station"] = "\(configuration.station)"
+        self.logger = logger
+
+        let state: StationState
+        do throws(StationStateError) {
+            state = try StationState(directory: configuration.stateDirectory)
+        } catch {
+            throw .state(error)
+        }
+        let context = Context()
+        func bind(
+            _ key: String, _ endpoint: Endpoint, _ settings: Publisher.Configuration
+        ) throws(StationError) -> Publisher {
+            do throws(SocketError) {
+                return try Publisher(binding: endpoint, in: context, configuration: settings)
+            } catch {
+                throw .endpoint(key: key, error)
+            }
+        }
+        let verdicts = try bind("verdicts", configuration.endpoints.verdicts, .verdicts)
+        let results = try bind("results", configuration.endpoints.results, .results)
+        endpoints = [("verdicts", verdicts), ("results", results)]
+
+        let serviceManager = ServiceManagerLink(logger: logger)
+        self.serviceManager = serviceManager
+        let output = PublishingOutput(
+            verdicts: { try verdicts.publish($0) }, results: { try results.publish($0) },
+            mailbox: configuration.mailboxes.publish, logger: logger)
+        let partIDs: ReservedPartIDs
+        do throws(StationStateError) {
+            partIDs = try ReservedPartIDs(state: state, logger: logger)
+        } catch {
+            throw .state(error)
+        }
+        pipeline = InspectionPipeline(
+            Self.lineConfiguration(plan, session: SessionNumber(state.session)),
+            model: InspectionPipeline.Model(
+                scorer: plan.detector, fusion: plan.detector.model.fusion,
+                preprocessing: Preprocessing(
+                    region: configuration.region ?? plan.detector.model.preprocessing.region),
+                healthLimits: configuration.imageHealth, sha256: plan.modelSHA256),
+            partIDs: partIDs, outputs: [output] + (serviceManager.map { [$0] } ?? []), logger: logger,
+            moved: { serviceManager?.feedWatchdog() })
+    }
+
+    private static func lineConfiguration(
+        _ plan: StationPlan, session: SessionNumber
+    ) -> InspectionPipeline.Configuration {
+        let station = plan.configuration
+        var line = InspectionPipeline.Configuration(
+            station: station.station, session: session, recipe: station.recipe, trigger: station.trigger,
+            pace: .live(latencyBudget: station.latencyBudget, mailboxes: station.mailboxes),
+            isLive: station.source.isLive, version: SoftwareVersion.current)
+        line.recipeRevision = station.recipeRevision
+        line.starvedAfter = station.starvedAfter
+        line.stallLimit = station.stallLimit
+        line.configurationSHA256 = plan.configurationSHA256
+        return line
+    }
+
+    /// Inspects until SIGTERM or SIGINT.
+    func run() throws(StationError) {
+        let signals = StopSignals { [events] in events.withLock { $0.append(.stopRequested) } }
+        defer { signals.cancel() }
+        for (key, publisher) in endpoints {
+            // For scripts that asked for any free port.
+            print("publishing \(key) on \(publisher.endpoint)")
+            logger.info("publishing", metadata: ["kind": "\(key)", "endpoint": "\(publisher.endpoint)"])
+        }
+        fflush(nil)
+
+        Thread.detachNewThread { [self] in
+            inspect()
+            events.withLock { $0.append(.lineEnded) }
+        }
+        // A recording that is over leaves the station up and halted: silence would look like a dead daemon.
+        waitForEvent { $0.contains(.stopRequested) }
+        logger.info("stopping")
+        serviceManager?.tell(.stopping)
+        pipeline.stop()
+        let line = plan.configuration
+        let limit = max(line.latencyBudget, line.stallLimit) + Self.drainAllowance
+        let hasDrained = waitForEvent(atMost: limit) { $0.contains(.lineEnded) }
+        pipeline.shutDown()
+        logger.info("stopped")
+        if !hasDrained { throw .didNotDrain }
+    }
+
+    /// On a thread of its own: pulls frames until there are no more, or `stop`.
+    private func inspect() {
+        let summary: RunSummary
+        if plan.configuration.source.isLive {
+            summary = pipeline.keepRunning { try plan.openSource() }
+        } else {
+            do throws(RunFailure) {
+                summary = try pipeline.run(try plan.openSource())
+            } catch {
+                summary = error.summary
+            }
+        }
+        logger.info(
+            "line ended",
+            metadata: [
+                "seen": "\(summary.parts.seen)", "accepted": "\(summary.parts.accepted)",
+                "rejected": "\(summary.parts.rejected)", "frames": "\(summary.frames.received)",
+            ])
+    }
+
+    @discardableResult
+    private func waitForEvent(
+        atMost limit: Duration = .seconds(365 * 86_400), _ condition: ([Event]) -> Bool
+    ) -> Bool {
+        events.wait(atMost: limit) { condition($0) ? true : nil } ?? false
+    }
+}

@@ -1,0 +1,105 @@
+import InspectionClient
+import InspectionProtocol
+import Testing
+
+@Suite struct SequenceMonitorTests {
+    private func message(
+        _ kind: MessageKind, _ sequence: SequenceNumber, session: SessionNumber = 1, station: String = "a",
+        last: LastSequences = LastSequences()
+    ) throws -> Message {
+        let body: MessageBody =
+            switch kind {
+            case .verdict: .verdict(Samples.verdict)
+            case .reject: .reject(Samples.verdict)
+            default: .heartbeat(Samples.heartbeat(last))
+            }
+        return Message(
+            envelope: Envelope(
+                station: try StationName(station), session: session, sequence: sequence,
+                sentAt: UTCTimestamp(microsecondsSince1970: 0), sentMonotonicMicroseconds: 0),
+            body: body)
+    }
+
+    private func hole(
+        _ kind: MessageKind, _ missing: ClosedRange<SequenceNumber>, session: SessionNumber = 1
+    ) throws -> SequenceMonitor.Hole {
+        SequenceMonitor.Hole(station: try StationName("a"), session: session, kind: kind, missing: missing)
+    }
+
+    @Test func unbrokenNumbersHaveNoHole() throws {
+        var monitor = SequenceMonitor()
+        for sequence in 1...20 {
+            #expect(try monitor.observe(message(.verdict, SequenceNumber(UInt64(sequence)))) == [])
+        }
+    }
+
+    @Test func whatWasSentBeforeTheFirstMessageHeardIsNotMissing() throws {
+        var monitor = SequenceMonitor()
+        #expect(try monitor.observe(message(.verdict, 1000)) == [])
+        #expect(try monitor.observe(message(.verdict, 1001)) == [])
+    }
+
+    @Test func aJumpIsAHoleOfItsKindOnly() throws {
+        var monitor = SequenceMonitor()
+        #expect(try monitor.observe(message(.verdict, 5)) == [])
+        #expect(try monitor.observe(message(.reject, 2)) == [])
+        #expect(try monitor.observe(message(.verdict, 9)) == [hole(.verdict, 6...8)])
+        #expect(try monitor.observe(message(.reject, 3)) == [])
+        #expect(try hole(.verdict, 6...8).count == 3)
+    }
+
+    @Test func aHeartbeatShowsThatTheLastVerdictsNeverArrived() throws {
+        var monitor = SequenceMonitor()
+        _ = try monitor.observe(message(.verdict, 5))
+        let beat = try message(.heartbeat, 1, last: LastSequences(verdict: 7))
+        #expect(try monitor.observe(beat) == [hole(.verdict, 6...7)])
+        #expect(try monitor.observe(message(.verdict, 8)) == [], "the hole is told once")
+    }
+
+    @Test func aHeartbeatThatAgreesOrIsBehindShowsNothing() throws {
+        var monitor = SequenceMonitor()
+        _ = try monitor.observe(message(.verdict, 5))
+        #expect(try monitor.observe(message(.heartbeat, 1, last: LastSequences(verdict: 5))) == [])
+        #expect(try monitor.observe(message(.heartbeat, 2, last: LastSequences(verdict: 4))) == [])
+        #expect(try monitor.observe(message(.verdict, 6)) == [])
+    }
+
+    @Test func afterAHeartbeatCountingBeginsAtWhatItSays() throws {
+        var monitor = SequenceMonitor()
+        #expect(try monitor.observe(message(.heartbeat, 40, last: LastSequences(verdict: 7))) == [])
+        #expect(try monitor.observe(message(.verdict, 9)) == [hole(.verdict, 8...8)])
+        #expect(try monitor.observe(message(.reject, 2)) == [hole(.reject, 1...1)])
+    }
+
+    @Test func aRepeatedMessageChangesNothing() throws {
+        var monitor = SequenceMonitor()
+        for sequence in [5, 6, 6, 5, 7] as [SequenceNumber] {
+            #expect(try monitor.observe(message(.verdict, sequence)) == [])
+        }
+    }
+
+    @Test func afterARestartCountingBeginsAtOne() throws {
+        var monitor = SequenceMonitor()
+        _ = try monitor.observe(message(.verdict, 500))
+        #expect(try monitor.observe(message(.verdict, 3, session: 2)) == [hole(.verdict, 1...2, session: 2)])
+        #expect(try monitor.observe(message(.verdict, 4, session: 2)) == [])
+    }
+
+    @Test func stationsAreCountedApart() throws {
+        var monitor = SequenceMonitor()
+        _ = try monitor.observe(message(.verdict, 5))
+        #expect(try monitor.observe(message(.verdict, 90, station: "b")) == [])
+        #expect(try monitor.observe(message(.verdict, 6)) == [])
+    }
+
+    @Test func theLargestNumberIsNoTrouble() throws {
+        var monitor = SequenceMonitor()
+        _ = try monitor.observe(message(.verdict, 1))
+        #expect(
+            try monitor.observe(message(.verdict, SequenceNumber(.max))) == [
+                hole(.verdict, 2...SequenceNumber(.max - 1))
+            ])
+        #expect(try monitor.observe(message(.verdict, 0)) == [])
+        #expect(try monitor.observe(message(.heartbeat, 1, last: LastSequences(verdict: SequenceNumber(.max)))) == [])
+    }
+}

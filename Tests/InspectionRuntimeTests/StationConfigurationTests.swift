@@ -1,0 +1,224 @@
+import Foundation
+import Imaging
+import InspectionProtocol
+import Testing
+
+@testable import InspectionRuntime
+
+@Suite struct StationConfigurationTests {
+    /// A station's file, each key on the line that its comment says.
+    private static let complete = """
+        station: line1
+        model: models/bottle.safetensors
+        state_directory: /var/lib/line1
+        source:
+          pipeline: videotestsrc
+          live: false
+        trigger: {mode: every_frame}
+        latency_budget: 250ms
+        endpoints:
+          verdicts: tcp://127.0.0.1:5556
+          results: tcp://127.0.0.1:5557
+
+        """
+
+    private func parse(_ text: String) throws -> StationConfiguration {
+        try StationConfiguration(parsing: text, file: "/etc/beltwatchd/line1.yaml")
+    }
+
+    @Test func readsACompleteFile() throws {
+        let station = try parse(Self.complete)
+        #expect(station.station.text == "line1")
+        #expect(station.model == "/etc/beltwatchd/models/bottle.safetensors")
+        #expect(station.stateDirectory == "/var/lib/line1")
+        #expect(station.source.pipeline == .text("videotestsrc"))
+        #expect(!station.source.isLive && station.source.keepsTime)
+        #expect(station.source.framePool == 16)
+        #expect(station.trigger == .everyFrame)
+        #expect(station.latencyBudget == .milliseconds(250))
+        #expect(station.starvedAfter == .seconds(10))
+        #expect(station.stallLimit == .seconds(5))
+        #expect(station.region == nil)
+        #expect(station.mailboxes == StationConfiguration.Mailboxes())
+        #expect(station.endpoints.verdicts.description == "tcp://127.0.0.1:5556")
+    }
+
+    @Test func readsEveryOptionalKey() throws {
+        let station = try parse(
+            Self.complete
+                .replacing(
+                    "trigger: {mode: every_frame}", with: "trigger: {mode: interval, every: 500ms, offset: 20ms}"
+                )
+                .replacing("pipeline: videotestsrc", with: "pipeline_file: ../camera.txt\n  frame_pool: 64")
+                .replacing("live: false", with: "live: false\n  keep_time: false")
+                    + """
+                    recipe: bottle
+                    recipe_revision: 7
+                    region: {x: 1, y: 2, width: 30, height: 40}
+                    image_health: {minimum_brightness: 10, minimum_contrast: 2.5, maximum_saturated_share: 0.5}
+                    starved_after: 1min
+                    stall_limit: 1.5 s
+                    mailboxes:
+                      score: {capacity: 9, overflow: reject_newest}
+                      gate: {overflow: wait}
+                    """)
+        #expect(station.recipe == "bottle" && station.recipeRevision == 7)
+        #expect(station.trigger == .presentationTime(every: .milliseconds(500), offset: .milliseconds(20)))
+        #expect(station.source.pipeline == .file(path: "/etc/camera.txt"))
+        #expect(station.source.framePool == 64 && !station.source.keepsTime)
+        #expect(station.region == RegionOfInterest(x: 1, y: 2, width: 30, height: 40))
+        #expect(station.imageHealth.minimumContrast == 2.5)
+        #expect(station.imageHealth.maximumSaturatedShare == 0.5)
+        #expect(station.starvedAfter == .seconds(60))
+        #expect(station.stallLimit == .milliseconds(1500))
+        #expect(station.mailboxes.score == MailboxConfiguration(capacity: 9, overflow: .rejectNewest))
+        #expect(station.mailboxes.gate == MailboxConfiguration(capacity: 4, overflow: .wait))
+    }
+
+    @Test(arguments: [
+        ("30 frames", "12 frames", TriggerMode.frames(every: 30, offset: 12)),
+        ("30", "12", .frames(every: 30, offset: 12)),
+        ("2s", "0ms", .presentationTime(every: .seconds(2), offset: .zero)),
+    ])
+    func countsIntervalsInFramesOrInStreamTime(every: String, offset: String, expected: TriggerMode) throws {
+        let text = Self.complete.replacing(
+            "{mode: every_frame}", with: "{mode: interval, every: \(every), offset: \(offset)}")
+        #expect(try parse(text).trigger == expected)
+    }
+
+    /// One mistake in the complete file, and what the message has to say about it.
+    struct Mistake: Sendable, CustomTestStringConvertible {
+        var replacing: String
+        var with: String
+        var line: Int?
+        var key: String
+        var words: [String]
+
+        var testDescription: String { with.isEmpty ? "without \(replacing)" : with }
+    }
+
+    static let mistakes = [
+        Mistake(replacing: "model:", with: "modle:", line: 2, key: "modle", words: ["did you mean 'model'"]),
+        Mistake(
+            replacing: "live:", with: "camera:", line: 6, key: "source.camera",
+            words: ["no known key", "pipeline, live, pipeline_file"]),
+        Mistake(
+            replacing: "pipeline: videotestsrc", with: "pipelin: videotestsrc", line: 5, key: "source.pipelin",
+            words: ["did you mean 'pipeline'"]),
+        Mistake(replacing: "station: line1\n", with: "", line: 1, key: "station", words: ["missing", "letters"]),
+        Mistake(replacing: "line1\n", with: "line/1\n", line: 1, key: "station", words: ["'line/1'", "letters"]),
+        Mistake(replacing: "station: line1", with: "station: 17", line: 1, key: "station", words: ["the number 17"]),
+        Mistake(
+            replacing: "  live: false\n", with: "", line: 5, key: "source.live",
+            words: ["missing", "true for a camera"]),
+        Mistake(
+            replacing: "live: false", with: "live: maybe", line: 6, key: "source.live", words: ["the text 'maybe'"]),
+        Mistake(
+            replacing: "  live: false", with: "  live: true\n  keep_time: true", line: 7, key: "source.keep_time",
+            words: ["absent"]),
+        Mistake(
+            replacing: "  pipeline: videotestsrc\n", with: "", line: 5, key: "source.pipeline",
+            words: ["missing", "pipeline_file"]),
+        Mistake(
+            replacing: "  live:", with: "  pipeline_file: a.txt\n  live:", line: 6, key: "source.pipeline_file",
+            words: ["only one of the two"]),
+        Mistake(
+            replacing: "  live:", with: "  frame_pool: 3\n  live:", line: 6, key: "source.frame_pool",
+            words: ["'3'", "from 11 to 4096"]),
+        Mistake(replacing: "250ms", with: "250", line: 8, key: "latency_budget", words: ["the number 250", "unit"]),
+        Mistake(replacing: "250ms", with: "2h", line: 8, key: "latency_budget", words: ["'2h'", "1ms to 1min"]),
+        Mistake(replacing: "250ms", with: "-5ms", line: 8, key: "latency_budget", words: ["'-5ms'"]),
+        Mistake(replacing: "250ms", with: "[250ms]", line: 8, key: "latency_budget", words: ["a list"]),
+        Mistake(
+            replacing: "mode: every_frame", with: "mode: sometimes", line: 7, key: "trigger.mode",
+            words: ["'sometimes'", "every_frame, interval"]),
+        Mistake(
+            replacing: "mode: every_frame", with: "mode: every_frame, every: 3", line: 7, key: "trigger.every",
+            words: ["absent"]),
+        Mistake(
+            replacing: "mode: every_frame", with: "mode: interval", line: 7, key: "trigger.every",
+            words: ["missing", "30 frames"]),
+        Mistake(
+            replacing: "mode: every_frame", with: "mode: interval, every: 30, offset: 30", line: 7,
+            key: "trigger.offset", words: ["below 'every'"]),
+        Mistake(
+            replacing: "mode: every_frame", with: "mode: interval, every: 30, offset: 1s", line: 7,
+            key: "trigger.offset", words: ["count of frames"]),
+        Mistake(
+            replacing: "tcp://127.0.0.1:5556", with: "tcp://0.0.0.0:5556", line: 10, key: "endpoints.verdicts",
+            words: ["loopback"]),
+        Mistake(
+            replacing: "tcp://127.0.0.1:5556", with: "http://x", line: 10, key: "endpoints.verdicts",
+            words: ["loopback"]),
+        Mistake(
+            replacing: "127.0.0.1:5557", with: "127.0.0.1:5556", line: 11, key: "endpoints.results",
+            words: ["another endpoint"]),
+        Mistake(
+            replacing: "  results: tcp://127.0.0.1:5557\n", with: "", line: 10, key: "endpoints.results",
+            words: ["missing"]),
+        Mistake(
+            replacing: "model:", with: "region: {x: 0, y: 0, width: 0, height: 4}\nmodel:", line: 2,
+            key: "region.width", words: ["from 1 to 65535"]),
+        Mistake(
+            replacing: "model:", with: "image_health: {minimum_contrast: much}\nmodel:", line: 2,
+            key: "image_health.minimum_contrast", words: ["the text 'much'", "0.0 to 255.0"]),
+        Mistake(
+            replacing: "model:", with: "mailboxes: {score: {capacity: 0}}\nmodel:", line: 2,
+            key: "mailboxes.score.capacity", words: ["from 1 to 1024"]),
+        Mistake(
+            replacing: "model:", with: "mailboxes: {score: {overflow: forget}}\nmodel:", line: 2,
+            key: "mailboxes.score.overflow", words: ["wait, drop_oldest, reject_newest"]),
+        Mistake(
+            replacing: "model:", with: "mailboxes: {publish: {overflow: wait}}\nmodel:", line: 2,
+            key: "mailboxes.publish.overflow", words: ["'wait'", "drop_oldest or reject_newest"]),
+        Mistake(
+            replacing: "station: line1", with: "station: line1\nstation: line2", line: 1, key: "station",
+            words: ["twice"]),
+        Mistake(replacing: "trigger: {", with: "trigger: [", line: 7, key: "", words: ["not YAML"]),
+    ]
+
+    @Test(arguments: mistakes)
+    func aMistakeIsNamedWithFileLineAndKey(mistake: Mistake) throws {
+        let text = Self.complete.replacing(mistake.replacing, with: mistake.with)
+        try #require(text != Self.complete, "the mistake is not in the file")
+        let error = #expect(throws: ConfigurationError.self) { try parse(text) }
+        let found = try #require(error)
+        #expect(found.file == "/etc/beltwatchd/line1.yaml")
+        #expect(found.line == mistake.line, "\(found)")
+        #expect(found.key == mistake.key, "\(found)")
+        for word in mistake.words { #expect("\(found)".contains(word), "\(found)") }
+    }
+
+    @Test func aFileThatIsNotThereSaysSo() throws {
+        let error = #expect(throws: ConfigurationError.self) {
+            _ = try StationConfiguration(contentsOf: "/nowhere/line1.yaml")
+        }
+        #expect("\(try #require(error))" == "/nowhere/line1.yaml: cannot be read: there is no such file")
+        #expect(throws: ConfigurationError.self) { try parse("") }
+        #expect(throws: ConfigurationError.self) { try parse("- a\n- b\n") }
+    }
+
+    @Test func theExampleStationIsRight() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let station = try StationConfiguration(contentsOf: root.appending(path: "Systemd/example-station.yaml").path)
+        #expect(station.station.text == "demo")
+        #expect(station.trigger == .frames(every: 30, offset: 12))
+    }
+
+    /// Every default that the example shows in a comment is the default.
+    @Test func theCommentsOfTheExampleShowTheDefaults() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let path = root.appending(path: "Systemd/example-station.yaml").path
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        let shown = text.replacing(
+            /(?m)^( *)# (starved_after|stall_limit|image_health|mailboxes|frame_pool| {2}\w+: \{)/
+        ) {
+            "\($0.output.1)\($0.output.2)"
+        }
+        #expect(shown != text)
+        #expect(
+            try StationConfiguration(parsing: shown, file: path) == StationConfiguration(parsing: text, file: path))
+    }
+}

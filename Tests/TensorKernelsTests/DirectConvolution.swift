@@ -1,0 +1,118 @@
+import TensorKernels
+
+/// The definition of convolution and of its gradients, one loop per index and sums in `Double`: what the fast engines
+/// are held against.
+struct DirectConvolution: ConvolutionEngine {
+    func forward(
+        _ input: Span<Float>, weights: Span<Float>, bias: Span<Float>, activation: Activation,
+        geometry: ConvolutionGeometry, into output: inout MutableSpan<Float>
+    ) {
+        var sums = (0..<geometry.outputCount).map { Double(bias[$0 / geometry.positionCount]) }
+        forEachProduct(geometry) { outputIndex, weightIndex, inputIndex in
+            sums[outputIndex] += Double(weights[weightIndex]) * Double(input[inputIndex])
+        }
+        for index in sums.indices {
+            output[index] = Float(activation == .rectifier ? max(0, sums[index]) : sums[index])
+        }
+    }
+
+    func inputGradient(
+        from outputGradient: Span<Float>, weights: Span<Float>, geometry: ConvolutionGeometry,
+        into inputGradient: inout MutableSpan<Float>
+    ) {
+        var sums = [Double](repeating: 0, count: geometry.inputCount)
+        forEachProduct(geometry) { outputIndex, weightIndex, inputIndex in
+            sums[inputIndex] += Double(weights[weightIndex]) * Double(outputGradient[outputIndex])
+        }
+        for index in sums.indices { inputGradient[index] = Float(sums[index]) }
+    }
+
+    func weightGradient(
+        from outputGradient: Span<Float>, input: Span<Float>, geometry: ConvolutionGeometry,
+        accumulatingInto weightGradient: inout MutableSpan<Float>
+    ) {
+        var sums = weightGradient.indices.map { Double(weightGradient[$0]) }
+        forEachProduct(geometry) { outputIndex, weightIndex, inputIndex in
+            sums[weightIndex] += Double(outputGradient[outputIndex]) * Double(input[inputIndex])
+        }
+        for index in sums.indices { weightGradient[index] = Float(sums[index]) }
+    }
+
+    /// Visits all (o, y, x, c, i, j) whose pixel lies inside the image.
+    private func forEachProduct(_ g: ConvolutionGeometry, _ body: (_ output: Int, _ weight: Int, _ input: Int) -> Void)
+    {
+        for o in 0..<g.outputChannels {
+            for y in 0..<g.outputHeight {
+                for x in 0..<g.outputWidth {
+                    for c in 0..<g.inputChannels {
+                        for i in 0..<g.kernelSide {
+                            for j in 0..<g.kernelSide {
+                                let row = y * g.stride + i - g.padding
+                                let column = x * g.stride + j - g.padding
+                                guard (0..<g.inputHeight).contains(row), (0..<g.inputWidth).contains(column) else {
+                                    continue
+                                }
+                                body(
+                                    (o * g.outputHeight + y) * g.outputWidth + x,
+                                    ((o * g.inputChannels + c) * g.kernelSide + i) * g.kernelSide + j,
+                                    (c * g.inputHeight + row) * g.inputWidth + column)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension ConvolutionEngine {
+    func forward(
+        _ input: [Float], weights: [Float], bias: [Float], activation: Activation, geometry: ConvolutionGeometry
+    ) -> [Float] {
+        // Overwritten wholly, or the comparison fails.
+        var output = [Float](repeating: .nan, count: geometry.outputCount)
+        var span = output.mutableSpan
+        forward(
+            input.span, weights: weights.span, bias: bias.span, activation: activation, geometry: geometry, into: &span)
+        return output
+    }
+
+    func inputGradient(from outputGradient: [Float], weights: [Float], geometry: ConvolutionGeometry) -> [Float] {
+        var gradient = [Float](repeating: .nan, count: geometry.inputCount)
+        var span = gradient.mutableSpan
+        inputGradient(from: outputGradient.span, weights: weights.span, geometry: geometry, into: &span)
+        return gradient
+    }
+
+    func weightGradient(
+        from outputGradient: [Float], input: [Float], geometry: ConvolutionGeometry, startingFrom start: [Float]
+    ) -> [Float] {
+        var gradient = start
+        var span = gradient.mutableSpan
+        weightGradient(from: outputGradient.span, input: input.span, geometry: geometry, accumulatingInto: &span)
+        return gradient
+    }
+}
+
+/// Reproducible test numbers.
+struct TestNumbers: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    /// Knuth's MMIX linear congruential generator, the weak lower bits mixed with the upper ones.
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state ^ (state >> 33)
+    }
+
+    /// Whole numbers in -4...4, whose products and sums `Float` holds exactly, so that any order of summation agrees.
+    mutating func wholeNumbers(_ count: Int) -> [Float] {
+        (0..<count).map { _ in Float(Int(next() >> 40) % 9 - 4) }
+    }
+
+    /// Numbers in -1..<1 with all 24 bits.
+    mutating func fractions(_ count: Int) -> [Float] {
+        (0..<count).map { _ in Float(next() >> 40) * 0x1p-23 - 1 }
+    }
+}
