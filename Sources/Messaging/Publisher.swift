@@ -44,7 +44,7 @@ public final class Publisher: Sendable {
     public let endpoint: Endpoint
 
     private let observesSubscriptions: Bool
-    private let socket: Lock<Socket>
+    private let socket: Lock<Socket?>
     private let pathLock: PathLock?
 
     /// Binds a new socket.
@@ -73,10 +73,18 @@ public final class Publisher: Sendable {
         self.socket = Lock(socket)
     }
 
+    /// Takes no more messages; what waits still goes out while the context is closed, for at most the linger time.
+    ///
+    /// Whoever else holds the publisher keeps the context waiting no longer. A second call does nothing.
+    public func close() { socket.withLock { $0 = nil } }
+
     /// Sends `[topic][JSON][attachment …]`, without waiting.
+    ///
+    /// - Throws: `SocketError.closed` after `close()`, `.refused` where ZeroMQ fails.
     public func publish(_ message: EncodedMessage, attachments: [[UInt8]] = []) throws(SocketError) {
         let parts = [Array(message.topic.description.utf8), message.json] + attachments
         try socket.withLock { socket throws(SocketError) in
+            guard let socket else { throw .closed(endpoint) }
             // Read and forgotten, or the memory of subscribers that came and went would grow.
             while observesSubscriptions, try socket.receive(timeout: .zero) != nil {}
             for (index, part) in parts.enumerated() {
@@ -97,7 +105,10 @@ public final class Publisher: Sendable {
         repeat {
             // A first byte of 1 subscribes, 0 unsubscribes. Short turns, so that publishing is not locked out.
             let turn = min(.milliseconds(50), max(.zero, SuspendingClock.now.duration(to: deadline)))
-            let received = try socket.withLock { socket throws(SocketError) in try socket.receive(timeout: turn) }
+            let received = try socket.withLock { socket throws(SocketError) in
+                guard let socket else { throw .closed(endpoint) }
+                return try socket.receive(timeout: turn)
+            }
             if received?.first?.first == 1 { return true }
         } while SuspendingClock.now < deadline
         return false

@@ -19,6 +19,9 @@ public enum SocketError: Error, Hashable, CustomStringConvertible {
     /// Another process, or another socket of this one, has bound the ipc endpoint.
     case pathInUse(Endpoint)
 
+    /// Sent after `close()`.
+    case closed(Endpoint)
+
     /// ZeroMQ refused, in its own words.
     case refused(attempt: String, reason: String)
 
@@ -38,6 +41,8 @@ public enum SocketError: Error, Hashable, CustomStringConvertible {
                 + "use one with mode 0750"
         case .pathInUse(let endpoint):
             "\(endpoint) is bound by a running publisher; choose another path for each station"
+        case .closed(let endpoint):
+            "the publisher on \(endpoint) is closed"
         case .refused(let attempt, let reason):
             "cannot \(attempt): \(reason)"
         }

@@ -89,6 +89,11 @@ private struct ReplaySession {
             configuration.observesSubscriptions = true
             return try Publisher(binding: Endpoint($0), in: context, configuration: configuration)
         }
+        // The stages let go of the publisher on queues of their own, perhaps after the process would have ended.
+        defer {
+            publisher?.close()
+            context.close()
+        }
         if let publisher { note("publishing on \(publisher.endpoint)") }
 
         let station = try command.config.map { file in

@@ -14,6 +14,7 @@ final class Station: Sendable {
 
     private let plan: StationPlan
     private let logger: Logger
+    private let context: Context
     private let endpoints: [(key: String, publisher: Publisher)]
     private let pipeline: InspectionPipeline
     private let serviceManager: ServiceManagerLink?
@@ -41,6 +42,7 @@ final class Station: Sendable {
             throw .state(error)
         }
         let context = Context()
+        self.context = context
         func bind(
             _ key: String, _ endpoint: Endpoint, _ settings: Publisher.Configuration
         ) throws(StationError) -> Publisher {
@@ -115,6 +117,8 @@ final class Station: Sendable {
         let limit = max(line.latencyBudget, line.stallLimit) + Self.drainAllowance
         let hasDrained = waitForEvent(atMost: limit) { $0.contains(.lineEnded) }
         pipeline.shutDown()
+        for (_, publisher) in endpoints { publisher.close() }
+        context.close()
         logger.info("stopped")
         if !hasDrained { throw .didNotDrain }
     }

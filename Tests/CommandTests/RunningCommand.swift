@@ -88,7 +88,8 @@ final class RunningCommand: Sendable {
             guard let status = heard.status, heard.endedStreams == 2 else { return nil }
             return Result(status: status, output: heard.output, errors: heard.errors)
         }
-        return try #require(result, "\(arguments) did not end; it said: \(heard.withLock { $0.errors })")
+        return try #require(
+            result, "\(arguments) did not end; it said: \(heard.withLock { $0.output + $0.errors })")
     }
 }
 

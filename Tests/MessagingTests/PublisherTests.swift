@@ -90,4 +90,21 @@ import Testing
         while count < 100, try subscriber.receive(timeout: .seconds(5)) != nil { count += 1 }
         #expect(count == 100)
     }
+
+    /// A stage may hold its publisher until after the process decided to end.
+    @Test func theLastMessagesOfAClosedPublisherLeaveThoughItIsStillHeld() throws {
+        let context = Context()
+        let publisher = try Publisher(binding: Endpoint("tcp://127.0.0.1:*"), in: context)
+        var subscriber = try Subscriber(connecting: [publisher.endpoint], to: [.everything], in: Context())
+        var station = TestStation()
+        try station.join(&subscriber, to: publisher)
+        for _ in 0..<100 { try publisher.publish(station.heartbeat()) }
+        publisher.close()
+        context.close()
+        #expect(throws: SocketError.closed(publisher.endpoint)) { try publisher.publish(station.heartbeat()) }
+        // All of them have left: nothing of the sender works any more.
+        for _ in 0..<100 { #expect(try subscriber.receive(timeout: .seconds(5)) != nil) }
+        publisher.close()
+        context.close()
+    }
 }
