@@ -10,21 +10,22 @@ struct PatchUnrolling {
     var columnCount: Int { outputRows.count * geometry.outputWidth }
     var rowCount: Int { channels.count * geometry.kernelSide * geometry.kernelSide }
 
-    /// `columns[(c, i, j), (y, x)] ← input[c, y·stride + i − padding, x·stride + j − padding]`, zero outside the image.
+    /// `columns[(c, i, j), (y, x)] ← input[c, y·stride + i·dilation − padding, x·stride + j·dilation − padding]`, zero
+    /// outside the image.
     func unroll(_ input: UnsafePointer<Float>, into columns: UnsafeMutablePointer<Float>) {
         let stride = geometry.stride
         let width = geometry.outputWidth
         forEachMatrixRow { matrixRow, channelStart, i, j in
             let visible = geometry.outputColumnsInsideImage(kernelColumn: j)
             let visibleRows = geometry.outputRowsInsideImage(kernelRow: i)
-            let firstSource = visible.lowerBound * stride + j - geometry.padding
+            let firstSource = visible.lowerBound * stride + geometry.offset(ofKernelIndex: j)
             for y in outputRows {
                 let target = columns + matrixRow * columnCount + (y - outputRows.lowerBound) * width
                 guard visibleRows.contains(y) else {
                     target.update(repeating: 0, count: width)
                     continue
                 }
-                let inputRow = y * stride + i - geometry.padding
+                let inputRow = y * stride + geometry.offset(ofKernelIndex: i)
                 let source = input + (channelStart + inputRow * geometry.inputWidth + firstSource)
                 target.update(repeating: 0, count: visible.lowerBound)
                 if stride == 1 {
@@ -44,11 +45,11 @@ struct PatchUnrolling {
         forEachMatrixRow { matrixRow, channelStart, i, j in
             let visible = geometry.outputColumnsInsideImage(kernelColumn: j)
             let visibleRows = geometry.outputRowsInsideImage(kernelRow: i).clamped(to: outputRows)
-            let firstTarget = visible.lowerBound * stride + j - geometry.padding
+            let firstTarget = visible.lowerBound * stride + geometry.offset(ofKernelIndex: j)
             for y in visibleRows {
                 let source =
                     columns + (matrixRow * columnCount + (y - outputRows.lowerBound) * width + visible.lowerBound)
-                let inputRow = y * stride + i - geometry.padding
+                let inputRow = y * stride + geometry.offset(ofKernelIndex: i)
                 let target = input + (channelStart + inputRow * geometry.inputWidth + firstTarget)
                 if stride == 1 {
                     for x in 0..<visible.count { target[x] += source[x] }

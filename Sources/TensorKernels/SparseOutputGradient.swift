@@ -39,8 +39,9 @@ struct SparseOutputGradient {
     func addInputGradient(
         weights: UnsafePointer<Float>, channels: Range<Int>, to inputGradient: UnsafeMutablePointer<Float>
     ) {
+        let step = geometry.dilation
         forEachKernelRow(of: channels) { element, weightRow, inputRow, columns in
-            for j in columns { inputGradient[inputRow + j] += element.value * weights[weightRow + j] }
+            for j in columns { inputGradient[inputRow + j * step] += element.value * weights[weightRow + j] }
         }
     }
 
@@ -48,14 +49,15 @@ struct SparseOutputGradient {
     func addWeightGradient(
         input: UnsafePointer<Float>, channels: Range<Int>, to weightGradient: UnsafeMutablePointer<Float>
     ) {
+        let step = geometry.dilation
         forEachKernelRow(of: channels) { element, weightRow, inputRow, columns in
-            for j in columns { weightGradient[weightRow + j] += element.value * input[inputRow + j] }
+            for j in columns { weightGradient[weightRow + j] += element.value * input[inputRow + j * step] }
         }
     }
 
     /// Visits the kernel rows that lie inside the image.
     ///
-    /// Kernel column `j` in `columns` pairs weight `weightRow + j` with pixel `inputRow + j`.
+    /// Kernel column `j` in `columns` pairs weight `weightRow + j` with pixel `inputRow + j·dilation`.
     @inline(__always)
     private func forEachKernelRow(
         of channels: Range<Int>,
@@ -69,16 +71,19 @@ struct SparseOutputGradient {
                 let columns = kernelOffsetsInside(length: geometry.inputWidth, start: left)
                 for i in kernelOffsetsInside(length: geometry.inputHeight, start: top) {
                     let weightRow = ((element.channel * geometry.inputChannels + c) * side + i) * side
-                    let inputRow = (c * geometry.inputHeight + top + i) * geometry.inputWidth + left
+                    let y = top + i * geometry.dilation
+                    let inputRow = (c * geometry.inputHeight + y) * geometry.inputWidth + left
                     body(element, weightRow, inputRow, columns)
                 }
             }
         }
     }
 
-    /// All `i` in `0..<kernelSide` with `0 ≤ start + i < length`.
+    /// All `i` in `0..<kernelSide` with `0 ≤ start + i·dilation < length`.
     private func kernelOffsetsInside(length: Int, start: Int) -> Range<Int> {
-        let end = min(geometry.kernelSide, max(0, length - start))
-        return min(max(0, -start), end)..<end
+        func firstOffset(reaching pixel: Int) -> Int {
+            min(max((pixel - start + geometry.dilation - 1) / geometry.dilation, 0), geometry.kernelSide)
+        }
+        return firstOffset(reaching: 0)..<firstOffset(reaching: length)
     }
 }

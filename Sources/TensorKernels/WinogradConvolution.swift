@@ -96,7 +96,9 @@ public struct WinogradConvolution: ConvolutionEngine {
 
     /// Nil where the transforms would cost more than they save.
     private func transform(for geometry: ConvolutionGeometry) -> WinogradTransform? {
-        guard geometry.stride == 1, let transform = Self.transforms[geometry.kernelSide] else { return nil }
+        guard geometry.stride == 1, geometry.dilation == 1, let transform = Self.transforms[geometry.kernelSide] else {
+            return nil
+        }
         if acceptsEverySize { return transform }
         let grid = TileGrid(
             height: geometry.outputHeight, width: geometry.outputWidth, tileSide: transform.tileSide)

@@ -47,8 +47,8 @@ struct DirectConvolution: ConvolutionEngine {
                     for c in 0..<g.inputChannels {
                         for i in 0..<g.kernelSide {
                             for j in 0..<g.kernelSide {
-                                let row = y * g.stride + i - g.padding
-                                let column = x * g.stride + j - g.padding
+                                let row = y * g.stride + i * g.dilation - g.padding
+                                let column = x * g.stride + j * g.dilation - g.padding
                                 guard (0..<g.inputHeight).contains(row), (0..<g.inputWidth).contains(column) else {
                                     continue
                                 }
