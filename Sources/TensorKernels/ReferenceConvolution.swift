@@ -22,6 +22,9 @@ public struct ReferenceConvolution: ConvolutionEngine {
         precondition(input.count == geometry.inputCount && weights.count == geometry.weightCount)
         precondition(bias.count == geometry.outputChannels && output.count == geometry.outputCount)
         withPointers(input, weights, &output) { input, weights, output in
+            if let pointwise = PointwiseConvolution(geometry, loop: loop) {
+                return pointwise.forward(input, weights: weights, bias: bias, activation: activation, into: output)
+            }
             let blocks = geometry.outputRowBlocks(matrixRows: geometry.patchCount)
             let scratch = geometry.patchCount * blocks.largest * geometry.outputWidth
             loop.run(pieces: blocks.count, floatsPerThread: scratch) { piece, columns in
@@ -34,15 +37,9 @@ public struct ReferenceConvolution: ConvolutionEngine {
                     MatrixView(base: UnsafePointer(columns), rowStride: patches.columnCount),
                     rows: geometry.outputChannels, columns: patches.columnCount, inner: geometry.patchCount,
                     into: MatrixView(base: block, rowStride: geometry.positionCount))
-                for o in 0..<geometry.outputChannels {
-                    let row = block + o * geometry.positionCount
-                    let shift = bias[o]
-                    for p in 0..<patches.columnCount { row[p] += shift }
-                    if activation == .rectifier {
-                        // Not `max`, which would turn a NaN into a harmless 0.
-                        for p in 0..<patches.columnCount { row[p] = row[p] < 0 ? 0 : row[p] }
-                    }
-                }
+                let first = patches.outputRows.lowerBound * geometry.outputWidth
+                geometry.finish(
+                    output, positions: first..<first + patches.columnCount, bias: bias, activation: activation)
             }
         }
     }
@@ -55,6 +52,9 @@ public struct ReferenceConvolution: ConvolutionEngine {
         precondition(inputGradient.count == geometry.inputCount)
         let sparse = SparseOutputGradient(outputGradient, geometry: geometry)
         withPointers(outputGradient, weights, &inputGradient) { outputGradient, weights, inputGradient in
+            if sparse == nil, let pointwise = PointwiseConvolution(geometry, loop: loop) {
+                return pointwise.inputGradient(from: outputGradient, weights: weights, into: inputGradient)
+            }
             inputGradient.update(repeating: 0, count: geometry.inputCount)
             let groups = geometry.inputChannelGroups
             if let sparse {
@@ -99,6 +99,9 @@ public struct ReferenceConvolution: ConvolutionEngine {
                 }
                 return
             }
+            if let pointwise = PointwiseConvolution(geometry, loop: loop) {
+                return pointwise.addWeightGradient(from: outputGradient, input: input, to: weightGradient)
+            }
             // Few input channels make few groups; then the output channels are divided as well, and each part unrolls
             // the patches anew, which costs little beside the product.
             let parts = EvenCut(of: geometry.outputChannels, into: max(1, 4 / groups.count))
@@ -121,6 +124,23 @@ public struct ReferenceConvolution: ConvolutionEngine {
                         rows: part.count, columns: patches.rowCount, inner: patches.columnCount, keeping: 1,
                         into: MatrixView(base: weightGradient + target, rowStride: geometry.patchCount))
                 }
+            }
+        }
+    }
+}
+
+extension ConvolutionGeometry {
+    /// `output ← activation(output + bias)` at some positions of every channel.
+    func finish(
+        _ output: UnsafeMutablePointer<Float>, positions: Range<Int>, bias: Span<Float>, activation: Activation
+    ) {
+        for o in 0..<outputChannels {
+            let row = output + (o * positionCount + positions.lowerBound)
+            let shift = bias[o]
+            for p in 0..<positions.count { row[p] += shift }
+            if activation == .rectifier {
+                // Not `max`, which would turn a NaN into a harmless 0.
+                for p in 0..<positions.count { row[p] = row[p] < 0 ? 0 : row[p] }
             }
         }
     }
