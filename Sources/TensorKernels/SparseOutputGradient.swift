@@ -6,8 +6,14 @@ struct SparseOutputGradient {
     private struct Element {
         let value: Float
         let channel: Int
-        let y: Int
-        let x: Int
+
+        /// The pixel under the kernel's first weight; negative in the padding.
+        let top: Int
+        let left: Int
+
+        /// The rows and columns of the kernel that lie inside the image.
+        let kernelRows: Range<Int>
+        let kernelColumns: Range<Int>
     }
 
     private let geometry: ConvolutionGeometry
@@ -20,7 +26,12 @@ struct SparseOutputGradient {
         for index in outputGradient.indices where outputGradient[index] != 0 {
             let (channel, position) = index.quotientAndRemainder(dividingBy: geometry.positionCount)
             let (y, x) = position.quotientAndRemainder(dividingBy: geometry.outputWidth)
-            elements.append(Element(value: outputGradient[index], channel: channel, y: y, x: x))
+            let (top, left) = (y * geometry.stride - geometry.padding, x * geometry.stride - geometry.padding)
+            elements.append(
+                Element(
+                    value: outputGradient[index], channel: channel, top: top, left: left,
+                    kernelRows: kernelOffsetsInside(length: geometry.inputHeight, start: top),
+                    kernelColumns: kernelOffsetsInside(length: geometry.inputWidth, start: left)))
         }
     }
 
@@ -66,14 +77,11 @@ struct SparseOutputGradient {
         let side = geometry.kernelSide
         for c in channels {
             for element in elements {
-                let top = element.y * geometry.stride - geometry.padding
-                let left = element.x * geometry.stride - geometry.padding
-                let columns = kernelOffsetsInside(length: geometry.inputWidth, start: left)
-                for i in kernelOffsetsInside(length: geometry.inputHeight, start: top) {
+                for i in element.kernelRows {
                     let weightRow = ((element.channel * geometry.inputChannels + c) * side + i) * side
-                    let y = top + i * geometry.dilation
-                    let inputRow = (c * geometry.inputHeight + y) * geometry.inputWidth + left
-                    body(element, weightRow, inputRow, columns)
+                    let y = element.top + i * geometry.dilation
+                    let inputRow = (c * geometry.inputHeight + y) * geometry.inputWidth + element.left
+                    body(element, weightRow, inputRow, element.kernelColumns)
                 }
             }
         }
