@@ -8,6 +8,7 @@ TOOLCHAIN_PACKAGES := binutils git libc6-dev libcurl4 libgcc-12-dev libncurses6 
 BUILD_PACKAGES := $(TOOLCHAIN_PACKAGES) pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libopenblas-dev \
     libzmq3-dev
 RUN_PACKAGES := gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
+BENCHMARK_PACKAGES := python3 python3-venv
 TEST_PACKAGES := gstreamer1.0-plugins-ugly gstreamer1.0-tools python3-zmq systemd util-linux
 
 RELEASE := -c release
@@ -16,7 +17,7 @@ TESTING := -c release -Xswiftc -enable-testing --scratch-path .build-tests
 # OpenBLAS starts its pool when it is loaded; our own threads call it one at a time.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test build install lint run-packages test-packages clean
+.PHONY: demo test benchmark build install lint run-packages test-packages benchmark-packages clean
 
 # Where `make install` puts the programs and the teacher; DESTDIR goes in front.
 PREFIX ?= /usr
@@ -32,6 +33,11 @@ test: test-packages lint
 	@if grep -E '^$(CURDIR)/(Sources|Tests)/.*warning:' .build-tests/build.log; then \
 	    echo 'the build has warnings in our targets' >&2; exit 1; fi
 	@swift test --skip-build $(TESTING) --disable-xctest
+
+## benchmark: our engine beside ONNX Runtime and OpenVINO from PyPI; Tests/Benchmarks/benchmark.py lists the settings
+benchmark: benchmark-packages
+	@swift build $(RELEASE) --product EngineBenchmark >&2
+	@python3 Tests/Benchmarks/benchmark.py "$$(swift build $(RELEASE) --show-bin-path)/EngineBenchmark"
 
 build:
 	@swift build $(RELEASE)
@@ -56,8 +62,11 @@ run-packages:
 test-packages:
 	@$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES) $(TEST_PACKAGES))
 
+benchmark-packages:
+	@$(call install,$(BUILD_PACKAGES) $(BENCHMARK_PACKAGES))
+
 clean:
-	rm -rf .build .build-tests
+	rm -rf .build .build-tests .build-benchmark
 
 # Installs what is missing and nothing else; with sudo when not root.
 define install

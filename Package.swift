@@ -75,6 +75,17 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        // `make benchmark`; the Python that measures the others lies beside it.
+        .target(name: "CPeakLoop", path: "Tests/Benchmarks/CPeakLoop"),
+        .executableTarget(
+            name: "EngineBenchmark",
+            dependencies: [
+                "AnomalyScoring", "Archive", "CPeakLoop", "ConvNets", "Imaging", "Locking", "SyntheticLine",
+                "TensorKernels", "Training",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Benchmarks/EngineBenchmark"),
+
         // Tests; golden files and the scripts that made them lie beside the tests and are read from there.
         .testTarget(name: "TensorKernelsTests", dependencies: ["TensorKernels"]),
         .testTarget(name: "ConvNetsTests", dependencies: ["ConvNets", "TensorKernels"], exclude: ["Golden"]),
