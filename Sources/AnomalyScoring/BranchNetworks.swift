@@ -20,7 +20,7 @@ public struct BranchNetworks: Sendable {
     }
 
     /// What the networks see in one picture.
-    public struct Observation: Sendable {
+    public struct Observation: Hashable, Sendable {
         public var maps: AnomalyMaps
 
         /// GAP of the student's former half, 384 values.

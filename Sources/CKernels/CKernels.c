@@ -54,6 +54,32 @@ enum beltwatch_instruction_set beltwatch_best_instruction_set(void) {
     return BELTWATCH_BASELINE;
 }
 
+/* x86: flush-to-zero and denormals-are-zero of MXCSR. ARM64: flush-to-zero of FPCR. */
+unsigned long beltwatch_flush_denormals(void) {
+#if defined(__x86_64__)
+    const unsigned state = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(state | 0x8040);
+    return state;
+#elif defined(__aarch64__)
+    unsigned long state;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(state));
+    __asm__ volatile("msr fpcr, %0" : : "r"(state | (1ul << 24)));
+    return state;
+#else
+    return 0;
+#endif
+}
+
+void beltwatch_restore_denormals(unsigned long state) {
+#if defined(__x86_64__)
+    __builtin_ia32_ldmxcsr((unsigned)state);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"(state));
+#else
+    (void)state;
+#endif
+}
+
 const struct beltwatch_vector_kernels *beltwatch_vector_kernels_for(enum beltwatch_instruction_set set) {
     switch (set) {
     case BELTWATCH_BASELINE: return &kernels_baseline;

@@ -12,9 +12,16 @@ typedef float NAME(quad) __attribute__((vector_size(16), aligned(4), may_alias))
 #define VECTOR NAME(vector)
 #define QUAD NAME(quad)
 #define PANEL BELTWATCH_PANEL_COLUMNS
+#define LINE 16
 
 INLINE VECTOR NAME(load)(const float *p) { return *(const NAME(loose_vector) *)p; }
 INLINE void NAME(store)(float *p, VECTOR v) { *(NAME(loose_vector) *)p = v; }
+
+/* Past the caches, where a vector is a whole cache line; p is aligned to it. */
+INLINE void NAME(stream)(float *p, VECTOR v) {
+    if (LANES == LINE) __builtin_nontemporal_store(v, (VECTOR *)p);
+    else NAME(store)(p, v);
+}
 
 /* The larger of both; a value that is no number stays one, which the maximum of the CPU would not promise. */
 INLINE VECTOR NAME(at_least)(VECTOR value, VECTOR least) {
@@ -114,7 +121,7 @@ INLINE void NAME(combine)(const int side, const VECTOR x[8], const float *evalua
 }
 
 INLINE void NAME(evaluate_sides)(
-    const int side, const float *squares, struct beltwatch_squares from, ptrdiff_t count, const float *evaluation,
+    const int side, const bool streams, const float *squares, struct beltwatch_squares from, ptrdiff_t count, const float *evaluation,
     float *points, struct beltwatch_point_slices to) {
     for (ptrdiff_t square = 0; square < count; square++) {
         for (int lane = 0; lane < BELTWATCH_LANES; lane += LANES) {
@@ -134,7 +141,10 @@ INLINE void NAME(evaluate_sides)(
                 VECTOR y[8];
                 NAME(evaluate)(side, half_way[r], evaluation, y);
 #pragma clang loop unroll(full)
-                for (int s = 0; s < 8; s++) NAME(store)(target + (8 * r + s) * to.slice_step, y[s]);
+                for (int s = 0; s < 8; s++) {
+                    if (streams) NAME(stream)(target + (8 * r + s) * to.slice_step, y[s]);
+                    else NAME(store)(target + (8 * r + s) * to.slice_step, y[s]);
+                }
             }
         }
     }
@@ -145,38 +155,89 @@ TARGET static void NAME(evaluate_squares)(
     float *points, struct beltwatch_point_slices to) {
     switch (side) {
 #define CASE(n) \
-    case n: NAME(evaluate_sides)(n, squares, from, count, evaluation, points, to); return;
+    case n: NAME(evaluate_sides)(n, false, squares, from, count, evaluation, points, to); return;
         CASE(3) CASE(4) CASE(5) CASE(6) CASE(8)
 #undef CASE
     }
 }
 
+TARGET static void NAME(stream_squares)(
+    const float *squares, struct beltwatch_squares from, ptrdiff_t count, const float *evaluation, float *points,
+    struct beltwatch_point_slices to) {
+    NAME(evaluate_sides)(8, true, squares, from, count, evaluation, points, to);
+#if defined(__x86_64__)
+    __builtin_ia32_sfence();
+#endif
+}
+
+/* Eᵀ · points · E for one square of lanes.
+
+   points are sums of products, or with `thin` the kernels' values of three channels, which are multiplied here with the
+   square's: `thin` is [64][4], the fourth unused. */
+INLINE void NAME(combine_square)(
+    const int side, const float *points, ptrdiff_t slice_step, ptrdiff_t square_step, const float *thin,
+    const float *evaluation, VECTOR result[8][8]) {
+    VECTOR half_way[8][8];
+    for (int s = 0; s < 8; s++) {
+        VECTOR column[8], y[8];
+#pragma clang loop unroll(full)
+        for (int r = 0; r < 8; r++) {
+            const float *point = points + (8 * r + s) * slice_step;
+            column[r] = NAME(load)(point);
+            if (thin) {
+                const float *values = thin + (8 * r + s) * 4;
+                column[r] *= values[0];
+                column[r] += NAME(load)(point + PANEL) * values[1];
+                column[r] += NAME(load)(point + 2 * PANEL) * values[2];
+            } else {
+                /* 64 places in step are more than a CPU follows by itself. */
+                __builtin_prefetch(point + 2 * square_step, 0, 2);
+            }
+        }
+        NAME(combine)(side, column, evaluation, y);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < side; i++) half_way[i][s] = y[i];
+    }
+    for (int i = 0; i < side; i++) NAME(combine)(side, half_way[i], evaluation, result[i]);
+}
+
 INLINE void NAME(combine_sides)(
-    const int side, const float *points, struct beltwatch_point_slices from, ptrdiff_t count, const float *evaluation,
-    const float *bias, float floor, float *squares, struct beltwatch_squares to) {
+    const int side, const float *points, struct beltwatch_point_slices from, const float *thin, ptrdiff_t count,
+    const float *evaluation, const float *bias, float floor, float *squares, struct beltwatch_squares to) {
     const VECTOR least = floor - (VECTOR){};
     for (ptrdiff_t square = 0; square < count; square++) {
         for (int lane = 0; lane < BELTWATCH_LANES; lane += LANES) {
-            const float *source = points + square * from.square_step + lane;
             float *target = squares + square * to.square_step + lane;
             const VECTOR shift = NAME(load)(bias + lane);
-            VECTOR half_way[8][8];
-            for (int s = 0; s < 8; s++) {
-                VECTOR column[8], y[8];
-#pragma clang loop unroll(full)
-                for (int r = 0; r < 8; r++) column[r] = NAME(load)(source + (8 * r + s) * from.slice_step);
-                NAME(combine)(side, column, evaluation, y);
-#pragma clang loop unroll(full)
-                for (int i = 0; i < side; i++) half_way[i][s] = y[i];
-            }
+            VECTOR y[8][8];
+            NAME(combine_square)(side, points + square * from.square_step + lane, from.slice_step, from.square_step,
+                thin ? thin + square * 4 * 64 : NULL, evaluation, y);
             for (int i = 0; i < side; i++) {
-                VECTOR y[8];
-                NAME(combine)(side, half_way[i], evaluation, y);
+#pragma clang loop unroll(full)
+                for (int j = 0; j < side; j++)
+                    NAME(store)(
+                        target + i * to.row_step + j * to.column_step, NAME(at_least)(y[i][j] + shift, least));
+            }
+        }
+    }
+}
+
+INLINE void NAME(add_square_sides)(
+    const int side, const float *points, struct beltwatch_point_slices from, ptrdiff_t count, const float *evaluation,
+    const float *scale, const float *bias, float *sums, struct beltwatch_squares to) {
+    for (ptrdiff_t square = 0; square < count; square++) {
+        for (int lane = 0; lane < BELTWATCH_LANES; lane += LANES) {
+            float *target = sums + square * to.square_step + lane;
+            const VECTOR factor = NAME(load)(scale + lane), shift = NAME(load)(bias + lane);
+            VECTOR y[8][8];
+            NAME(combine_square)(side, points + square * from.square_step + lane, from.slice_step, from.square_step,
+                NULL, evaluation, y);
+            for (int i = 0; i < side; i++) {
 #pragma clang loop unroll(full)
                 for (int j = 0; j < side; j++) {
-                    const VECTOR value = y[j] + shift;
-                    NAME(store)(
-                        target + i * to.row_step + j * to.column_step, NAME(at_least)(value, least));
+                    float *sum = target + i * to.row_step + j * to.column_step;
+                    const VECTOR value = y[i][j] * factor + shift;
+                    NAME(store)(sum, NAME(load)(sum) + value * value);
                 }
             }
         }
@@ -188,27 +249,56 @@ TARGET static void NAME(combine_points)(
     const float *bias, float floor, float *squares, struct beltwatch_squares to) {
     switch (side) {
 #define CASE(n) \
-    case n: NAME(combine_sides)(n, points, from, count, evaluation, bias, floor, squares, to); return;
+    case n: NAME(combine_sides)(n, points, from, NULL, count, evaluation, bias, floor, squares, to); return;
         CASE(3) CASE(4) CASE(5) CASE(6) CASE(8)
 #undef CASE
     }
 }
 
-/* A register block of the product: `rows` rows of c, two vectors wide, over one run of inner values. */
+TARGET static void NAME(combine_thin)(
+    const float *kernels, ptrdiff_t slice_step, const float *values, ptrdiff_t count, int side,
+    const float *evaluation, const float *bias, float floor, float *squares, struct beltwatch_squares to) {
+    const struct beltwatch_point_slices from = {slice_step, 0};
+    switch (side) {
+#define CASE(n) \
+    case n: NAME(combine_sides)(n, kernels, from, values, count, evaluation, bias, floor, squares, to); return;
+        CASE(5) CASE(6)
+#undef CASE
+    }
+}
+
+TARGET static void NAME(add_squares)(
+    const float *points, struct beltwatch_point_slices from, ptrdiff_t count, int side, const float *evaluation,
+    const float *scale, const float *bias, float *sums, struct beltwatch_squares to) {
+    switch (side) {
+#define CASE(n) \
+    case n: NAME(add_square_sides)(n, points, from, count, evaluation, scale, bias, sums, to); return;
+        CASE(5) CASE(6)
+#undef CASE
+    }
+}
+
+/* A register block of the product: `rows` rows of c, two vectors wide, over one run of inner values. a is read panel
+   by panel, b is one panel. Meanwhile `ahead` is fetched, a cache line per inner value. */
 INLINE void NAME(multiply_block)(
-    const int rows, const float *a, ptrdiff_t a_row_step, ptrdiff_t a_inner_step, ptrdiff_t inner, const float *b,
-    float *c, bool accumulate) {
+    const int rows, const float *a, ptrdiff_t a_row_step, ptrdiff_t a_inner_step, ptrdiff_t a_panel_step,
+    ptrdiff_t inner, const float *b, float *c, bool accumulate, const float *ahead) {
     VECTOR sums[BLOCK_ROWS][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (VECTOR){};
-    for (ptrdiff_t k = 0; k < inner; k++) {
-        const float *row = b + k * PANEL, *column = a + k * a_inner_step;
-        const VECTOR left = NAME(load)(row), right = NAME(load)(row + LANES);
+    for (ptrdiff_t first = 0; first < inner; first += PANEL, a += a_panel_step, b += PANEL * PANEL) {
+        const ptrdiff_t count = inner - first < PANEL ? inner - first : PANEL;
+        for (ptrdiff_t k = 0; k < count; k++) {
+            const float *row = b + k * PANEL, *column = a + k * a_inner_step;
+            const VECTOR left = NAME(load)(row), right = NAME(load)(row + LANES);
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += LINE;
 #pragma clang loop unroll(full)
-        for (int r = 0; r < rows; r++) {
-            const float value = column[r * a_row_step];
-            sums[r][0] += value * left;
-            sums[r][1] += value * right;
+            for (int r = 0; r < rows; r++) {
+                const float value = column[r * a_row_step];
+                sums[r][0] += value * left;
+                sums[r][1] += value * right;
+            }
         }
     }
 #pragma clang loop unroll(full)
@@ -234,11 +324,24 @@ INLINE void NAME(multiply_block)(
 #define EACH_ROW_COUNT(BLOCK) BLOCK(1) BLOCK(2) BLOCK(3) BLOCK(4)
 #endif
 
+/* What a block fetches while it computes: the first two the next run of b, as many lines as they have inner values each,
+   the others as much of the next a as they can. A block with nothing to fetch names what is there already. */
+INLINE const float *NAME(fetched_ahead)(
+    ptrdiff_t block, ptrdiff_t inner, const float *next_run, struct beltwatch_ahead *ahead) {
+    if (block < 2) return next_run + block * inner * LINE;
+    if (ahead->a_count <= 0) return next_run;
+    const float *result = ahead->a;
+    ahead->a += inner * LINE;
+    ahead->a_count -= inner * LINE;
+    return result;
+}
+
 /* `rows` rows of c, two vectors wide, over one run of inner values. The register blocks are of nearly equal size: a
    last one of a single row would run at a fraction of the speed. */
 INLINE void NAME(multiply_rows)(
-    ptrdiff_t rows, const float *a, ptrdiff_t a_row_step, ptrdiff_t a_inner_step, ptrdiff_t inner, const float *b,
-    float *c, bool accumulate) {
+    ptrdiff_t rows, const float *a, ptrdiff_t a_row_step, ptrdiff_t a_inner_step, ptrdiff_t a_panel_step,
+    ptrdiff_t inner, const float *b, float *c, bool accumulate, const float *next_run,
+    struct beltwatch_ahead *ahead) {
     const ptrdiff_t blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     for (ptrdiff_t block = 0; block < blocks; block++) {
         const ptrdiff_t row = block * rows / blocks, end = (block + 1) * rows / blocks;
@@ -246,7 +349,8 @@ INLINE void NAME(multiply_rows)(
 #define BLOCK(n) \
     case n: \
         NAME(multiply_block)( \
-            n, a + row * a_row_step, a_row_step, a_inner_step, inner, b, c + row * PANEL, accumulate); \
+            n, a + row * a_row_step, a_row_step, a_inner_step, a_panel_step, inner, b, c + row * PANEL, \
+            accumulate, NAME(fetched_ahead)(block, inner, next_run, ahead)); \
         break;
             EACH_ROW_COUNT(BLOCK)
 #undef BLOCK
@@ -254,36 +358,92 @@ INLINE void NAME(multiply_rows)(
     }
 }
 
-/* Both products sum up a panel's width of inner values in registers before they add them to c. One long chain of
-   additions would double the rounding error of the convolution: 4.3e-6 instead of 2.1e-6 relative rms over 256
-   channels. */
+/* How many inner values are summed up in registers before they are added to c: one long chain of additions would double
+   the rounding error, 4.3e-6 instead of 2.1e-6 relative rms over 256 channels with a chain of one panel. */
+#define CHAIN (4 * PANEL)
 
 TARGET static void NAME(multiply)(
-    const float *a, const float *b, float *c, ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t columns) {
+    struct beltwatch_panels a, struct beltwatch_panels b, struct beltwatch_mutable_panels c, ptrdiff_t rows,
+    ptrdiff_t inner, ptrdiff_t columns, bool accumulate, struct beltwatch_ahead ahead) {
     for (ptrdiff_t column = 0; column < columns; column += 2 * LANES) {
-        const ptrdiff_t panel = column / PANEL * PANEL, inside = column % PANEL;
-        for (ptrdiff_t k = 0; k < inner; k += PANEL) {
+        const ptrdiff_t panel = column / PANEL, inside = column % PANEL;
+        for (ptrdiff_t k = 0; k < inner; k += CHAIN) {
+            const float *run = b.base + panel * b.panel_step + k * PANEL;
+            const float *next_run = k + CHAIN < inner ? run + CHAIN * PANEL
+                : (panel + 1) * PANEL < columns ? b.base + (panel + 1) * b.panel_step : ahead.b;
             NAME(multiply_rows)(
-                rows, a + k * rows, PANEL, 1, inner - k < PANEL ? inner - k : PANEL,
-                b + panel * inner + k * PANEL + inside, c + panel * rows + inside, k > 0);
+                rows, a.base + k / PANEL * a.panel_step, PANEL, 1, a.panel_step, inner - k < CHAIN ? inner - k : CHAIN,
+                run + inside, c.base + panel * c.panel_step + inside, accumulate || k > 0, next_run,
+                &ahead);
         }
     }
 }
 
 TARGET static void NAME(multiply_transposed)(
     const float *a, const float *b, float *c, ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t columns, bool accumulate) {
+    struct beltwatch_ahead nothing = {};
     for (ptrdiff_t column = 0; column < columns; column += 2 * LANES) {
         const ptrdiff_t panel = column / PANEL * PANEL, inside = column % PANEL;
-        for (ptrdiff_t k = 0; k < inner; k += PANEL) {
+        for (ptrdiff_t k = 0; k < inner; k += CHAIN) {
             /* Panel by panel of a: only there are its columns, the rows of the product, neighbours. */
             for (ptrdiff_t row = 0; row < rows; row += PANEL) {
                 NAME(multiply_rows)(
-                    rows - row < PANEL ? rows - row : PANEL, a + row * inner + k * PANEL, 1, PANEL,
-                    inner - k < PANEL ? inner - k : PANEL, b + panel * inner + k * PANEL + inside,
-                    c + panel * rows + row * PANEL + inside, accumulate || k > 0);
+                    rows - row < PANEL ? rows - row : PANEL, a + row * inner + k * PANEL, 1, PANEL, PANEL * PANEL,
+                    inner - k < CHAIN ? inner - k : CHAIN, b + panel * inner + k * PANEL + inside,
+                    c + panel * rows + row * PANEL + inside, accumulate || k > 0, b, &nothing);
             }
         }
     }
+}
+
+TARGET static void NAME(store_lanes)(
+    const float *from, ptrdiff_t from_step, ptrdiff_t count, const float *bias, float floor, float *to,
+    ptrdiff_t to_step) {
+    const VECTOR least = floor - (VECTOR){};
+    for (int lane = 0; lane < BELTWATCH_LANES; lane += LANES) {
+        const VECTOR shift = NAME(load)(bias + lane);
+        for (ptrdiff_t x = 0; x < count; x++) {
+            const VECTOR value = NAME(load)(from + x * from_step + lane) + shift;
+            NAME(store)(to + x * to_step + lane, NAME(at_least)(value, least));
+        }
+    }
+}
+
+TARGET static void NAME(average_pairs)(
+    const float *upper, const float *lower, ptrdiff_t from_step, ptrdiff_t count, float *to, ptrdiff_t to_step) {
+    for (int lane = 0; lane < BELTWATCH_LANES; lane += LANES) {
+        for (ptrdiff_t x = 0; x < count; x++) {
+            const float *a = upper + 2 * x * from_step + lane, *b = lower + 2 * x * from_step + lane;
+            const VECTOR sum = (NAME(load)(a) + NAME(load)(a + from_step)) + (NAME(load)(b) + NAME(load)(b + from_step));
+            NAME(store)(to + x * to_step + lane, sum * 0.25f);
+        }
+    }
+}
+
+TARGET static void NAME(interpolate)(
+    const float *first, const float *second, float weight, ptrdiff_t count, float *to) {
+    for (ptrdiff_t i = 0; i < count; i += LANES)
+        NAME(store)(to + i, NAME(load)(first + i) * (1 - weight) + NAME(load)(second + i) * weight);
+}
+
+TARGET static double NAME(dot)(const float *a, const double *b, ptrdiff_t count) {
+    typedef float loose_half __attribute__((vector_size(2 * LANES), aligned(4), may_alias));
+    typedef double doubles __attribute__((vector_size(4 * LANES)));
+    typedef double loose_doubles __attribute__((vector_size(4 * LANES), aligned(8), may_alias));
+    enum { HALF = LANES / 2 };
+    doubles sums[4] = {};
+    const ptrdiff_t whole = count - count % (4 * HALF);
+    for (ptrdiff_t i = 0; i < whole; i += 4 * HALF) {
+#pragma clang loop unroll(full)
+        for (int n = 0; n < 4; n++)
+            sums[n] += __builtin_convertvector(*(const loose_half *)(a + i + n * HALF), doubles)
+                * *(const loose_doubles *)(b + i + n * HALF);
+    }
+    const doubles sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    double result = 0;
+    for (int n = 0; n < HALF; n++) result += sum[n];
+    for (ptrdiff_t i = whole; i < count; i++) result += (double)a[i] * b[i];
+    return result;
 }
 
 static const struct beltwatch_vector_kernels NAME(kernels) = {
@@ -291,13 +451,22 @@ static const struct beltwatch_vector_kernels NAME(kernels) = {
     .gather_lanes = NAME(gather_lanes),
     .scatter_lanes = NAME(scatter_lanes),
     .evaluate_squares = NAME(evaluate_squares),
+    .stream_squares = NAME(stream_squares),
     .combine_points = NAME(combine_points),
+    .combine_thin = NAME(combine_thin),
+    .add_squares = NAME(add_squares),
+    .store_lanes = NAME(store_lanes),
+    .average_pairs = NAME(average_pairs),
+    .interpolate = NAME(interpolate),
+    .dot = NAME(dot),
     .multiply = NAME(multiply),
     .multiply_transposed = NAME(multiply_transposed),
 };
 
 #undef EACH_ROW_COUNT
+#undef CHAIN
 #undef PANEL
+#undef LINE
 #undef INLINE
 #undef VECTOR
 #undef QUAD

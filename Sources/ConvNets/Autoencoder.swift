@@ -129,7 +129,7 @@ public struct Autoencoder: Sendable {
     public var multiplyAccumulates: Int { layerSizes.reduce(0) { $0 + $1.multiplyAccumulates } }
 
     /// The convolutions' geometries, in layer order.
-    var layerSizes: [ConvolutionGeometry] {
+    package var layerSizes: [ConvolutionGeometry] {
         var side = imageSide
         return (encoder + decoder).enumerated().map { position, layer in
             if let enlarged = enlargedSide(before: position - encoder.count) { side = enlarged }

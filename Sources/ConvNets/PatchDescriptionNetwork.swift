@@ -121,7 +121,7 @@ public struct PatchDescriptionNetwork: Sendable {
     }
 
     /// The convolutions' geometries for an image of this size, in layer order.
-    func layerSizes(imageHeight: Int, imageWidth: Int) -> [ConvolutionGeometry] {
+    package func layerSizes(imageHeight: Int, imageWidth: Int) -> [ConvolutionGeometry] {
         var geometries: [ConvolutionGeometry] = []
         var (height, width) = (imageHeight, imageWidth)
         for layer in [conv1, conv2, conv3, conv4] {

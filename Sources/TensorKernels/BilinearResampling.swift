@@ -11,11 +11,11 @@ public struct BilinearResampling: Sendable {
     public let outputHeight: Int
     public let outputWidth: Int
 
-    private let rows: [Tap]
-    private let columns: [Tap]
+    let rows: [Tap]
+    let columns: [Tap]
 
     /// Two neighbouring samples and how much the second one weighs.
-    private struct Tap {
+    struct Tap: Sendable {
         let first: Int
         let second: Int
         let secondWeight: Float

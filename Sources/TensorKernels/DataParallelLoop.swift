@@ -1,3 +1,4 @@
+import CKernels
 import Dispatch
 import Synchronization
 
@@ -17,33 +18,44 @@ struct DataParallelLoop: Sendable {
         pieces: Int, floatsPerThread: Int = 0,
         _ body: (_ piece: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void
     ) {
-        let workers = min(threads, pieces)
-        guard workers > 0 else { return }
         let cacheLine = 64
         let bytesPerThread = (floatsPerThread * MemoryLayout<Float>.stride / cacheLine + 1) * cacheLine
         let scratch = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: bytesPerThread * workers, alignment: cacheLine)
+            byteCount: bytesPerThread * max(1, min(threads, pieces)), alignment: cacheLine)
         defer { scratch.deallocate() }
         guard let base = scratch.bindMemory(to: Float.self).baseAddress else { return }
         let floatStride = bytesPerThread / MemoryLayout<Float>.stride
+        run(pieces: pieces) { piece, worker in body(piece, base + worker * floatStride) }
+    }
 
-        if workers == 1 {
-            for piece in 0..<pieces { body(piece, base) }
+    /// Runs `body` once for every piece, with the number of the thread that runs it, in `0..<threads`.
+    func run(pieces: Int, _ body: (_ piece: Int, _ worker: Int) -> Void) {
+        let workers = min(threads, pieces)
+        guard workers > 1 else {
+            flushingDenormals { for piece in 0..<pieces { body(piece, 0) } }
             return
         }
         let nextPiece = Atomic<Int>(0)
         withoutActuallyEscaping(body) { body in
-            // Shared by the workers unchecked: a piece is run by one of them, each has scratch memory of its own, and
-            // all have ended when `concurrentPerform` returns.
+            // Shared by the workers unchecked: a piece is run by one of them, and all have ended when
+            // `concurrentPerform` returns.
             nonisolated(unsafe) let body = body
-            nonisolated(unsafe) let base = base
             DispatchQueue.concurrentPerform(iterations: workers) { worker in
-                while true {
-                    let piece = nextPiece.add(1, ordering: .relaxed).oldValue
-                    guard piece < pieces else { return }
-                    body(piece, base + worker * floatStride)
+                flushingDenormals {
+                    while true {
+                        let piece = nextPiece.add(1, ordering: .relaxed).oldValue
+                        guard piece < pieces else { return }
+                        body(piece, worker)
+                    }
                 }
             }
         }
+    }
+
+    /// The threads belong to Dispatch, so the mode of their arithmetic is put back.
+    private func flushingDenormals(_ body: () -> Void) {
+        let state = beltwatch_flush_denormals()
+        defer { beltwatch_restore_denormals(state) }
+        body()
     }
 }

@@ -1,7 +1,7 @@
 import CKernels
 
 /// The instruction sets that the hot loops exist for, each including the ones before it.
-enum InstructionSet: UInt32, CaseIterable, Comparable, Sendable {
+package enum InstructionSet: UInt32, CaseIterable, Comparable, Sendable {
     /// SSE2 on x86-64, NEON on ARM64.
     case baseline
 
@@ -12,9 +12,9 @@ enum InstructionSet: UInt32, CaseIterable, Comparable, Sendable {
     case avx512
 
     /// The highest one that this CPU and its operating system can run.
-    static let best = InstructionSet(rawValue: beltwatch_best_instruction_set().rawValue) ?? .baseline
+    package static let best = InstructionSet(rawValue: beltwatch_best_instruction_set().rawValue) ?? .baseline
 
-    static func < (one: InstructionSet, other: InstructionSet) -> Bool { one.rawValue < other.rawValue }
+    package static func < (one: InstructionSet, other: InstructionSet) -> Bool { one.rawValue < other.rawValue }
 }
 
 /// The hot loops of one instruction set, in C; what they compute is described in `CKernels.h`.

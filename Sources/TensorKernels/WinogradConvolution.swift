@@ -14,6 +14,7 @@ public struct WinogradConvolution: ConvolutionEngine {
     private let reference: ReferenceConvolution
     private let kernels: VectorKernels
     private let memory = WorkingMemory()
+    private let kernelTransform: KernelTransform
 
     /// Whether even geometries that are faster elsewhere are computed here, for tests.
     private let acceptsEverySize: Bool
@@ -30,6 +31,7 @@ public struct WinogradConvolution: ConvolutionEngine {
         loop = DataParallelLoop(threads: threads)
         reference = ReferenceConvolution(threads: threads)
         kernels = VectorKernels(instructionSet)
+        kernelTransform = KernelTransform(loop: loop, kernels: kernels)
         self.acceptsEverySize = acceptsEverySize
     }
 
@@ -131,11 +133,11 @@ extension WinogradConvolution {
         memory.withFloats(kernelCount + dataCount + productCount) { memory in
             let u = PointMatrices(base: memory, rows: source.channels, columns: target.channels)
             if flipped {
-                transformFlippedKernels(
+                kernelTransform.transformFlipped(
                     weights, inputChannels: target.channels, outputChannels: source.channels, transform: transform,
                     into: u)
             } else {
-                transformKernels(
+                kernelTransform.transform(
                     weights, inputChannels: source.channels, outputChannels: target.channels, transform: transform,
                     into: u)
             }
@@ -147,8 +149,10 @@ extension WinogradConvolution {
                     of: source, matrix: transform.data, origin: -padding, grid: grid, tileRows: group, into: v)
                 loop.run(pieces: WinogradTransform.points) { point, _ in
                     kernels.functions.pointee.multiply(
-                        v.matrix(ofPoint: point), u.matrix(ofPoint: point), m.matrix(ofPoint: point), tiles,
-                        source.channels, target.channels)
+                        v.panels(ofPoint: point), u.panels(ofPoint: point), m.mutablePanels(ofPoint: point), tiles,
+                        source.channels, target.channels, false,
+                        beltwatch_ahead(
+                            a: v.matrix(ofPoint: point), a_count: 0, b: u.matrix(ofPoint: min(point + 1, 63))))
                 }
                 combineTiles(
                     m, matrix: transform.output, grid: grid, tileRows: group, bias: bias, activation: activation,
@@ -186,7 +190,7 @@ extension WinogradConvolution {
                         tiles, outputGradient.channels, number > 0)
                 }
             }
-            addKernels(
+            kernelTransform.addBack(
                 u, inputChannels: input.channels, outputChannels: outputGradient.channels, transform: transform,
                 to: weightGradient)
         }
@@ -267,111 +271,6 @@ extension WinogradConvolution {
                     image.base + (channels.lowerBound * image.height + y) * image.width, image.height * image.width)
             }
         }
-    }
-}
-
-// MARK: - Kernels
-
-extension WinogradConvolution {
-    /// `G g Gᵀ` of every kernel: matrices of input channels × output channels.
-    private func transformKernels(
-        _ weights: UnsafePointer<Float>, inputChannels: Int, outputChannels: Int, transform: WinogradTransform,
-        into result: PointMatrices
-    ) {
-        let area = transform.kernelSide * transform.kernelSide
-        forEachKernelBlock(rows: inputChannels, lanesOf: outputChannels, transform: transform) {
-            block, outputs, inputs, scratch in
-            kernels.functions.pointee.gather_lanes(
-                weights + (outputs.lowerBound * inputChannels + inputs.lowerBound) * area, inputChannels * area,
-                outputs.count, inputs.count * area, scratch)
-            transform.kernel.values.withUnsafeBufferPointer { matrix in
-                kernels.functions.pointee.evaluate_squares(
-                    scratch, transform.kernelSquares, inputs.count, Int32(transform.kernelSide), matrix.baseAddress,
-                    result.lanes(block: block, row: inputs.lowerBound), result.steps)
-            }
-        }
-    }
-
-    /// `G g Gᵀ` of every kernel turned by 180°: matrices of output channels × input channels.
-    private func transformFlippedKernels(
-        _ weights: UnsafePointer<Float>, inputChannels: Int, outputChannels: Int, transform: WinogradTransform,
-        into result: PointMatrices
-    ) {
-        let lanes = VectorKernels.lanes
-        let area = transform.kernelSide * transform.kernelSide
-        let forwards = transform.kernelSquares
-        let backwards = beltwatch_squares(
-            row_step: -forwards.row_step, column_step: -forwards.column_step, square_step: forwards.square_step)
-        forEachKernelBlock(rows: outputChannels, lanesOf: inputChannels, transform: transform) {
-            block, inputs, outputs, scratch in
-            for (number, o) in outputs.enumerated() {
-                kernels.functions.pointee.gather_lanes(
-                    weights + (o * inputChannels + inputs.lowerBound) * area, area, inputs.count, area,
-                    scratch + number * area * lanes)
-            }
-            transform.kernel.values.withUnsafeBufferPointer { matrix in
-                kernels.functions.pointee.evaluate_squares(
-                    scratch + (area - 1) * lanes, backwards, outputs.count, Int32(transform.kernelSide),
-                    matrix.baseAddress, result.lanes(block: block, row: outputs.lowerBound), result.steps)
-            }
-        }
-    }
-
-    /// `weightGradient += Gᵀ u G` for every kernel.
-    private func addKernels(
-        _ sums: PointMatrices, inputChannels: Int, outputChannels: Int, transform: WinogradTransform,
-        to weightGradient: UnsafeMutablePointer<Float>
-    ) {
-        let area = transform.kernelSide * transform.kernelSide
-        let noBias = [Float](repeating: 0, count: VectorKernels.lanes)
-        forEachKernelBlock(rows: inputChannels, lanesOf: outputChannels, transform: transform) {
-            block, outputs, inputs, scratch in
-            transform.kernel.values.withUnsafeBufferPointer { matrix in
-                kernels.functions.pointee.combine_points(
-                    sums.lanes(block: block, row: inputs.lowerBound), sums.steps, inputs.count,
-                    Int32(transform.kernelSide), matrix.baseAddress, noBias, -.infinity, scratch,
-                    transform.kernelSquares)
-            }
-            kernels.functions.pointee.scatter_lanes(
-                scratch, outputs.count, inputs.count * area, true,
-                weightGradient + (outputs.lowerBound * inputChannels + inputs.lowerBound) * area, inputChannels * area)
-        }
-    }
-
-    /// Divides kernels among the threads: sixteen of the one kind of channel side by side, sixteen of the other in turn.
-    ///
-    /// - Parameter body: Gets memory for 16×16 kernels.
-    private func forEachKernelBlock(
-        rows: Int, lanesOf columns: Int, transform: WinogradTransform,
-        _ body: (_ block: Int, _ columns: Range<Int>, _ rows: Range<Int>, _ scratch: UnsafeMutablePointer<Float>) ->
-            Void
-    ) {
-        let lanes = VectorKernels.lanes
-        let blocks = (columns + lanes - 1) / lanes
-        let parts = (rows + lanes - 1) / lanes
-        let area = transform.kernelSide * transform.kernelSide
-        loop.run(pieces: blocks * parts, floatsPerThread: lanes * lanes * area) { piece, scratch in
-            let (block, part) = piece.quotientAndRemainder(dividingBy: parts)
-            body(
-                block, block * lanes..<min((block + 1) * lanes, columns), part * lanes..<min((part + 1) * lanes, rows),
-                scratch)
-        }
-    }
-}
-
-extension WinogradTransform {
-    /// Kernels one after the other, in lanes.
-    fileprivate var kernelSquares: beltwatch_squares {
-        let lanes = VectorKernels.lanes
-        return beltwatch_squares(
-            row_step: kernelSide * lanes, column_step: lanes, square_step: kernelSide * kernelSide * lanes)
-    }
-}
-
-extension PointMatrices {
-    /// From point to point, and from row to row.
-    fileprivate var steps: beltwatch_point_slices {
-        beltwatch_point_slices(slice_step: sliceStep, square_step: VectorKernels.panelColumns)
     }
 }
 

@@ -1,3 +1,5 @@
+import CKernels
+
 /// How an image of outputs is covered by tiles: m×m outputs each, the last ones of a row or column possibly beyond the
 /// image.
 struct TileGrid: Sendable {
@@ -27,15 +29,19 @@ struct TileGrid: Sendable {
 
 /// The 64 panel matrices, one per point, of a group of transformed tiles or kernels.
 ///
-/// A panel matrix of R rows and N columns is stored as `[⌈N/32⌉, R, 32]`: the product reads it without repacking.
+/// A panel matrix of R rows and N columns is `[⌈N/32⌉, R, 32]`: the product reads it without repacking. Stored point by
+/// point, or panel by panel, `[⌈N/32⌉, 64, R, 32]`, for readers that want some columns of all points.
 struct PointMatrices {
-    let base: UnsafeMutablePointer<Float>
+    private(set) var base: UnsafeMutablePointer<Float>
 
     /// Tiles, or the input channels of the kernels.
     let rows: Int
 
     /// From the matrix of one point to the next, in floats.
     let sliceStep: Int
+
+    /// From one panel to the next, in floats.
+    let panelStep: Int
 
     /// The floats that 64 matrices need.
     static func count(rows: Int, columns: Int) -> Int {
@@ -46,6 +52,20 @@ struct PointMatrices {
         self.base = base
         self.rows = rows
         sliceStep = Self.sliceStep(rows: rows, columns: columns)
+        panelStep = rows * VectorKernels.panelColumns
+    }
+
+    /// Panel by panel; takes `panelwiseCount` floats.
+    init(panelwiseAt base: UnsafeMutablePointer<Float>, rows: Int) {
+        self.base = base
+        self.rows = rows
+        sliceStep = rows * VectorKernels.panelColumns
+        panelStep = WinogradTransform.points * sliceStep
+    }
+
+    static func panelwiseCount(rows: Int, columns: Int) -> Int {
+        let panels = (columns + VectorKernels.panelColumns - 1) / VectorKernels.panelColumns
+        return panels * WinogradTransform.points * rows * VectorKernels.panelColumns
     }
 
     /// One cache line more than whole pages: otherwise the 64 values of a tile would all fall into one set of the cache.
@@ -59,11 +79,31 @@ struct PointMatrices {
 
     func matrix(ofPoint point: Int) -> UnsafeMutablePointer<Float> { base + point * sliceStep }
 
+    /// The same matrices without their first rows.
+    func rows(from first: Int) -> PointMatrices {
+        var rest = self
+        rest.base += first * VectorKernels.panelColumns
+        return rest
+    }
+
+    func panels(ofPoint point: Int) -> beltwatch_panels {
+        beltwatch_panels(base: matrix(ofPoint: point), panel_step: panelStep)
+    }
+
+    func mutablePanels(ofPoint point: Int) -> beltwatch_mutable_panels {
+        beltwatch_mutable_panels(base: matrix(ofPoint: point), panel_step: panelStep)
+    }
+
+    /// From point to point, and from row to row.
+    var steps: beltwatch_point_slices {
+        beltwatch_point_slices(slice_step: sliceStep, square_step: VectorKernels.panelColumns)
+    }
+
     /// Where sixteen columns of a row start in the matrix of the first point.
     func lanes(block: Int, row: Int) -> UnsafeMutablePointer<Float> {
         let column = block * VectorKernels.lanes
         let (panel, inside) = column.quotientAndRemainder(dividingBy: VectorKernels.panelColumns)
-        return base + (panel * rows + row) * VectorKernels.panelColumns + inside
+        return base + panel * panelStep + row * VectorKernels.panelColumns + inside
     }
 }
 

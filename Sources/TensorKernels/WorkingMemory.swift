@@ -12,7 +12,7 @@ final class WorkingMemory: Sendable {
         let base: UnsafeMutablePointer<Float>
         let count: Int
 
-        init(count: Int) {
+        init(count: Int, isCleared: Bool) {
             // Large pages, where the system grants them: the transforms write to 64 far places in turn.
             let pageSize = 2 << 20
             let bytes = (count * MemoryLayout<Float>.stride + pageSize - 1) / pageSize * pageSize
@@ -20,12 +20,17 @@ final class WorkingMemory: Sendable {
             madvise(raw, bytes, MADV_HUGEPAGE)
             self.count = bytes / MemoryLayout<Float>.stride
             base = raw.bindMemory(to: Float.self, capacity: self.count)
+            if isCleared { base.initialize(repeating: 0, count: self.count) }
         }
 
         func free() { base.deallocate() }
     }
 
     private let unused = Lock<[Region]>([])
+    private let isCleared: Bool
+
+    /// - Parameter isCleared: Whether a region is zero when it is lent for the first time.
+    init(isCleared: Bool = false) { self.isCleared = isCleared }
 
     deinit {
         unused.withLock { regions in
@@ -33,15 +38,15 @@ final class WorkingMemory: Sendable {
         }
     }
 
-    /// Lends `count` uninitialised floats, aligned to a cache line.
-    func withFloats(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
+    /// Lends `count` floats, aligned to a cache line: uninitialised, or as an earlier caller left them.
+    func withFloats<Result>(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Result) -> Result {
         var region = unused.withLock { $0.popLast() }
         if let small = region, small.count < count {
             small.free()
             region = nil
         }
-        let lent = region ?? Region(count: count)
+        let lent = region ?? Region(count: count, isCleared: isCleared)
         defer { unused.withLock { $0.append(lent) } }
-        body(lent.base)
+        return body(lent.base)
     }
 }

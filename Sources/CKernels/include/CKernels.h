@@ -36,6 +36,25 @@ struct beltwatch_point_slices {
     ptrdiff_t square_step;
 };
 
+/* A panel matrix whose panels need not follow each other, counted in floats. */
+struct beltwatch_panels {
+    const float *base;
+    ptrdiff_t panel_step;
+};
+
+struct beltwatch_mutable_panels {
+    float *base;
+    ptrdiff_t panel_step;
+};
+
+/* What the caller multiplies next and the product may bring nearer meanwhile: `a_count` floats of a, and where b
+   starts. Any address will do where there is no next one. */
+struct beltwatch_ahead {
+    const float *a;
+    ptrdiff_t a_count;
+    const float *b;
+};
+
 struct beltwatch_vector_kernels {
     const char *name;
 
@@ -54,14 +73,47 @@ struct beltwatch_vector_kernels {
         const float *squares, struct beltwatch_squares from, ptrdiff_t count, int side, const float *evaluation,
         float *points, struct beltwatch_point_slices to);
 
+    /* The same of 8×8 squares, for points that nobody reads soon: past the caches where the CPU can. `points` starts on
+       a cache line, and the steps are whole ones. */
+    void (*stream_squares)(
+        const float *squares, struct beltwatch_squares from, ptrdiff_t count, const float *evaluation, float *points,
+        struct beltwatch_point_slices to);
+
     /* square = max(Eᵀ · points · E + bias, floor), the transpose of the above; bias are 16 lanes. A NaN stays one. */
     void (*combine_points)(
         const float *points, struct beltwatch_point_slices from, ptrdiff_t count, int side, const float *evaluation,
         const float *bias, float floor, float *squares, struct beltwatch_squares to);
 
-    /* c = a · b, all in panels: a is rows × inner, b inner × columns, c rows × columns. */
+    /* The same for points that are products of three channels, multiplied on the way: kernels are 64 slices of three
+       rows of 32 columns, values are [count][64][4]. side is 5 or 6. */
+    void (*combine_thin)(
+        const float *kernels, ptrdiff_t slice_step, const float *values, ptrdiff_t count, int side,
+        const float *evaluation, const float *bias, float floor, float *squares, struct beltwatch_squares to);
+
+    /* sums += (scale · (Eᵀ · points · E) + bias)², lane by lane; scale and bias are 16 lanes. */
+    void (*add_squares)(
+        const float *points, struct beltwatch_point_slices from, ptrdiff_t count, int side, const float *evaluation,
+        const float *scale, const float *bias, float *sums, struct beltwatch_squares to);
+
+    /* to[x, l] = max(from[x, l] + bias[l], floor) for x < count, in lanes. A NaN stays one. */
+    void (*store_lanes)(
+        const float *from, ptrdiff_t from_step, ptrdiff_t count, const float *bias, float floor, float *to,
+        ptrdiff_t to_step);
+
+    /* to[x, l] = the mean of upper and lower at 2·x and 2·x + 1, in lanes, x < count. */
+    void (*average_pairs)(
+        const float *upper, const float *lower, ptrdiff_t from_step, ptrdiff_t count, float *to, ptrdiff_t to_step);
+
+    /* to[i] = (1 − weight) · first[i] + weight · second[i]; count is a multiple of 16. */
+    void (*interpolate)(const float *first, const float *second, float weight, ptrdiff_t count, float *to);
+
+    /* Σ a[i] · b[i], in double. */
+    double (*dot)(const float *a, const double *b, ptrdiff_t count);
+
+    /* c = a · b, or += : a is rows × inner, b inner × columns, c rows × columns. */
     void (*multiply)(
-        const float *a, const float *b, float *c, ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t columns);
+        struct beltwatch_panels a, struct beltwatch_panels b, struct beltwatch_mutable_panels c, ptrdiff_t rows,
+        ptrdiff_t inner, ptrdiff_t columns, bool accumulate, struct beltwatch_ahead ahead);
 
     /* c = aᵀ · b, or += : a is inner × rows, b inner × columns, c rows × columns. */
     void (*multiply_transposed)(
@@ -74,5 +126,10 @@ enum beltwatch_instruction_set beltwatch_best_instruction_set(void);
 
 /* NULL where this build has no kernels for the instruction set; ask for none beyond the best. */
 const struct beltwatch_vector_kernels *beltwatch_vector_kernels_for(enum beltwatch_instruction_set set);
+
+/* Lets results too small for a normal number become zero on this thread: each would take a hundred cycles or more.
+   Returns what to restore. */
+unsigned long beltwatch_flush_denormals(void);
+void beltwatch_restore_denormals(unsigned long state);
 
 #endif

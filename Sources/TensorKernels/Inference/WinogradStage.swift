@@ -1,0 +1,288 @@
+import CKernels
+
+/// Winograd convolutions that read the same tiles: `target = f(Σ kernelsₛ ∗ sourceₛ + bias)` for every target.
+///
+/// Sources are transformed once, however many targets read them, and the sum of a target is taken before the transform
+/// back. So a difference of two networks costs one transform, and its channels never leave the cache.
+package struct WinogradStage: Sendable {
+    package enum Source: Sendable {
+        /// Up to sixteen channels, as they come in.
+        case planes(PlaneImage)
+        case panels(PanelImage)
+
+        var channels: Int {
+            switch self {
+            case .planes(let image): image.channels
+            case .panels(let image): image.channels
+            }
+        }
+
+        var laneBlocks: Int { (channels + VectorKernels.lanes - 1) / VectorKernels.lanes }
+    }
+
+    package struct Input: Sendable {
+        let source: Source
+
+        /// Zeros around the source: row and column of the first tile's first pixel are −padding.
+        let padding: Int
+
+        package init(_ source: Source, padding: Int = 0) {
+            self.source = source
+            self.padding = padding
+        }
+    }
+
+    package enum Destination: Sendable {
+        /// Behind the activation, and where `isPooled` behind a 2×2 average pool.
+        case image(PanelImage, Activation, isPooled: Bool)
+
+        /// `map = mean over channels of (scale · sum + bias)²`, in a map of one channel.
+        case meanSquares(PlaneImage, scale: [Float])
+    }
+
+    package struct Target: Sendable {
+        let terms: [(input: Int, kernels: WinogradKernels)]
+        let bias: [Float]
+        let destination: Destination
+
+        /// - Parameters:
+        ///   - terms: Number of the input, and what it is convolved with; all of the same kernel side and width.
+        ///   - bias: One per output channel.
+        package init(_ terms: [(input: Int, kernels: WinogradKernels)], bias: [Float], to destination: Destination) {
+            self.terms = terms
+            self.bias = Self.padded(bias)
+            if case .meanSquares(let map, let scale) = destination {
+                self.destination = .meanSquares(map, scale: Self.padded(scale))
+            } else {
+                self.destination = destination
+            }
+        }
+
+        var outputChannels: Int { terms[0].kernels.outputChannels }
+
+        var laneBlocks: Int { (outputChannels + VectorKernels.lanes - 1) / VectorKernels.lanes }
+
+        /// To whole vectors: what lies beyond the channels is zero.
+        private static func padded(_ values: [Float]) -> [Float] {
+            let lanes = VectorKernels.lanes
+            return values + Array(repeating: 0, count: (lanes - values.count % lanes) % lanes)
+        }
+    }
+
+    let inputs: [Input]
+    let targets: [Target]
+    let grid: TileGrid
+    let transform: WinogradTransform
+    let kernels: VectorKernels
+
+    /// - Parameters:
+    ///   - height: Rows of the convolutions' output, before any pool.
+    ///   - width: Columns of it.
+    package init(
+        _ inputs: [Input], targets: [Target], height: Int, width: Int, instructionSet: InstructionSet = .best
+    ) {
+        self.inputs = inputs
+        self.targets = targets
+        transform = targets[0].terms[0].kernels.transform
+        grid = TileGrid(height: height, width: width, tileSide: transform.tileSide)
+        kernels = VectorKernels(instructionSet)
+    }
+
+    /// Rows and columns that a source must have, its margin included, for outputs of this size.
+    package static func extent(height: Int, width: Int, kernelSide: Int) -> (rows: Int, columns: Int) {
+        let tileSide = WinogradTransform.pointsPerAxis + 1 - kernelSide
+        func covered(_ length: Int) -> Int { (length + tileSide - 1) / tileSide * tileSide + kernelSide - 1 }
+        return (covered(height), covered(width))
+    }
+
+    /// Each piece takes some tiles all the way, in memory of its own: for many tiles.
+    package func tilewise() -> [any WorkPhase] { [TilewiseWinograd(self)] }
+
+    /// All tiles are transformed, then multiplied point by point, then transformed back: for wide layers of few tiles,
+    /// whose kernels would otherwise be read again and again.
+    package func pointwise(in plan: inout MemoryPlan) -> [any WorkPhase] {
+        var data: [Int] = []
+        for input in inputs {
+            data.append(
+                plan.reserve(PointMatrices.count(rows: grid.rows * grid.columns, columns: input.source.channels)))
+        }
+        let widest = targets.map(\.outputChannels).max() ?? 0
+        let products = plan.reserve(PointMatrices.count(rows: grid.rows * grid.columns, columns: widest))
+        let places = PointwisePlaces(stage: self, data: data, products: products)
+        return [PointwiseTransform(places: places)]
+            + targets.indices.flatMap { target -> [any WorkPhase] in
+                [
+                    PointwiseProducts(places: places, target: targets[target]),
+                    PointwiseCombination(places: places, target: targets[target]),
+                ]
+            }
+    }
+}
+
+// MARK: - What both orders share
+
+extension WinogradStage {
+    /// Transforms one row of neighbouring tiles, sixteen channels.
+    ///
+    /// - Parameters:
+    ///   - result: Gets the tiles from row `row` on.
+    ///   - isReadSoon: Whether the tiles should stay in the cache.
+    ///   - scratch: Room for `gatherCount(tiles:)` floats.
+    func transformTiles(
+        of input: Input, block: Int, tileRow: Int, tileColumns: Range<Int>, into result: PointMatrices, row: Int,
+        isReadSoon: Bool, in memory: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+    ) {
+        let y = tileRow * grid.tileSide - input.padding
+        let x = tileColumns.lowerBound * grid.tileSide - input.padding
+        let source: UnsafePointer<Float>
+        let steps: beltwatch_squares
+        switch input.source {
+        case .planes(let image):
+            gather(image, y: y, x: x, columns: rowLength(tiles: tileColumns.count), from: memory, into: scratch)
+            source = UnsafePointer(scratch)
+            let lanes = VectorKernels.lanes
+            steps = beltwatch_squares(
+                row_step: rowLength(tiles: tileColumns.count) * lanes, column_step: lanes,
+                square_step: grid.tileSide * lanes)
+        case .panels(let image):
+            source = UnsafePointer(image.pixel(memory, block: block, y: y, x: x))
+            let panel = VectorKernels.panelColumns
+            steps = beltwatch_squares(
+                row_step: image.rowStep, column_step: panel, square_step: grid.tileSide * panel)
+        }
+        transform.data.values.withUnsafeBufferPointer { matrix in
+            let points = result.lanes(block: block, row: row)
+            if isReadSoon {
+                kernels.functions.pointee.evaluate_squares(
+                    source, steps, tileColumns.count, Int32(WinogradTransform.pointsPerAxis), matrix.baseAddress,
+                    points, result.steps)
+            } else {
+                kernels.functions.pointee.stream_squares(
+                    source, steps, tileColumns.count, matrix.baseAddress, points, result.steps)
+            }
+        }
+    }
+
+    /// Pixels that neighbouring tiles cover in a row.
+    private func rowLength(tiles: Int) -> Int { tiles * grid.tileSide + WinogradTransform.pointsPerAxis - grid.tileSide }
+
+    func gatherCount(tiles: Int) -> Int {
+        guard inputs.contains(where: { if case .planes = $0.source { true } else { false } }) else { return 0 }
+        return WinogradTransform.pointsPerAxis * rowLength(tiles: tiles) * VectorKernels.lanes
+    }
+
+    /// Eight rows of planes as lanes; pixels outside the image are zero.
+    private func gather(
+        _ image: PlaneImage, y: Int, x: Int, columns: Int, from memory: UnsafeMutablePointer<Float>,
+        into lanes: UnsafeMutablePointer<Float>
+    ) {
+        let width = VectorKernels.lanes
+        let visible = (-x..<image.width - x).clamped(to: 0..<columns)
+        for i in 0..<WinogradTransform.pointsPerAxis {
+            let target = lanes + i * columns * width
+            guard (0..<image.height).contains(y + i), !visible.isEmpty else {
+                target.update(repeating: 0, count: columns * width)
+                continue
+            }
+            target.update(repeating: 0, count: visible.lowerBound * width)
+            kernels.functions.pointee.gather_lanes(
+                memory + (image.offset + (y + i) * image.width + x + visible.lowerBound), image.height * image.width,
+                image.channels, visible.count, target + visible.lowerBound * width)
+            (target + visible.upperBound * width).update(
+                repeating: 0, count: (columns - visible.upperBound) * width)
+        }
+    }
+
+    /// What tiles are transformed back from; those of a rectangle, row by row.
+    enum Products {
+        /// Sums of products, and where the sixteen channels are in them.
+        case sums(PointMatrices, block: Int)
+
+        /// The transformed tiles of three channels, `[tiles, 64, 4]`, still to be multiplied with the kernels.
+        case factors(UnsafePointer<Float>)
+    }
+
+    /// Transforms sixteen channels of some tiles back and stores them.
+    ///
+    /// - Parameter scratch: Room for `outputCount(rows:columns:)` floats.
+    func storeTiles(
+        _ products: Products, of target: Target, block: Int, tileRows: Range<Int>, tileColumns: Range<Int>,
+        in memory: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+    ) {
+        guard case .image(let image, let activation, let isPooled) = target.destination else { return }
+        let lanes = VectorKernels.lanes
+        let side = grid.tileSide
+        let rowStep = tileColumns.count * side * lanes
+        for tileRow in tileRows.indices {
+            let local = tileRow - tileRows.lowerBound
+            transform.output.values.withUnsafeBufferPointer { matrix in
+                target.bias.withUnsafeBufferPointer { bias in
+                    guard let bias = bias.baseAddress else { return }
+                    let floor: Float = activation == .rectifier ? 0 : -.infinity
+                    let squares = beltwatch_squares(row_step: rowStep, column_step: lanes, square_step: side * lanes)
+                    let tile = local * tileColumns.count
+                    switch products {
+                    case .sums(let sums, let sumBlock):
+                        kernels.functions.pointee.combine_points(
+                            sums.lanes(block: sumBlock, row: tile), sums.steps, tileColumns.count, Int32(side),
+                            matrix.baseAddress, bias + block * lanes, floor, scratch + local * side * rowStep, squares)
+                    case .factors(let values):
+                        let weights = target.terms[0].kernels.matrices
+                        kernels.functions.pointee.combine_thin(
+                            weights.lanes(block: block, row: 0), weights.sliceStep,
+                            values + tile * WinogradTransform.points * Self.thinChannels, tileColumns.count,
+                            Int32(side), matrix.baseAddress, bias + block * lanes, floor,
+                            scratch + local * side * rowStep, squares)
+                    }
+                }
+            }
+        }
+        let y = tileRows.lowerBound * side
+        let x = tileColumns.lowerBound * side
+        let panel = VectorKernels.panelColumns
+        if isPooled {
+            let rows = min(tileRows.upperBound * side / 2, image.height) - y / 2
+            let columns = min(tileColumns.upperBound * side / 2, image.width) - x / 2
+            for row in 0..<max(0, rows) {
+                kernels.functions.pointee.average_pairs(
+                    scratch + 2 * row * rowStep, scratch + (2 * row + 1) * rowStep, lanes, columns,
+                    image.pixel(memory, block: block, y: y / 2 + row, x: x / 2), panel)
+            }
+        } else {
+            let columns = min(tileColumns.upperBound * side, image.width) - x
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: lanes) { zeros in
+                zeros.initialize(repeating: 0)
+                for row in 0..<max(0, min(tileRows.upperBound * side, image.height) - y) {
+                    kernels.functions.pointee.store_lanes(
+                        scratch + row * rowStep, lanes, columns, zeros.baseAddress, -.infinity,
+                        image.pixel(memory, block: block, y: y + row, x: x), panel)
+                }
+            }
+        }
+    }
+
+    /// Channels of thin tiles, one of them unused.
+    static let thinChannels = 4
+
+    /// Whether there is one input of three channels, as a picture is: the products then cost less than storing them.
+    var isThin: Bool {
+        inputs.count == 1 && inputs[0].source.channels == 3 && targets.allSatisfy { $0.terms.count == 1 }
+    }
+
+    func outputCount(rows: Int, columns: Int) -> Int {
+        rows * columns * grid.tileSide * grid.tileSide * VectorKernels.lanes
+    }
+
+    /// Whether pools need tiles in pairs, because an odd tile ends in the middle of a pooled pixel.
+    var pairsTiles: Bool {
+        grid.tileSide % 2 == 1
+            && targets.contains { if case .image(_, _, isPooled: true) = $0.destination { true } else { false } }
+    }
+}
+
+extension PointMatrices {
+    /// The place in `memory` that was reserved for as many tiles and channels.
+    init(_ memory: UnsafeMutablePointer<Float>, at offset: Int, tiles: Int, channels: Int) {
+        self.init(base: memory + offset, rows: tiles, columns: channels)
+    }
+}
