@@ -91,7 +91,8 @@ let package = Package(
         .testTarget(name: "ConvNetsTests", dependencies: ["ConvNets", "TensorKernels"], exclude: ["Golden"]),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Locking", "TensorKernels"], exclude: ["Golden"]),
         .testTarget(
-            name: "AnomalyScoringTests", dependencies: ["AnomalyScoring", "ConvNets", "Imaging", "TensorKernels"],
+            name: "AnomalyScoringTests",
+            dependencies: ["AnomalyScoring", "ConvNets", "Imaging", "Locking", "TensorKernels"],
             exclude: ["Golden"]),
         .testTarget(
             name: "TrainingTests",

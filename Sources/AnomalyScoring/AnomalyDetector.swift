@@ -6,18 +6,28 @@ import TensorKernels
 public struct AnomalyDetector: PartScorer {
     public let model: AnomalyModel
 
-    private let networks: BranchNetworks
-    private let engine: any ConvolutionEngine
+    private let observer: any BranchObserver
 
+    /// Prepares the networks for many pictures, which takes a few tenths of a second.
+    ///
+    /// - Parameters:
+    ///   - threads: How many threads compute at once, the caller included; at least 1.
+    ///   - other: A detector whose prepared teacher is used again if it is the same; nil prepares one.
+    /// - Throws: `NetworkError` where the weights do not fit their architecture.
+    public init(
+        model: AnomalyModel, threads: Int, sharingTeacherOf other: AnomalyDetector? = nil
+    ) throws(NetworkError) {
+        self.model = model
+        observer = BranchProgram(
+            try BranchNetworks(of: model), sharingTeacherOf: other?.observer as? BranchProgram, threads: threads)
+    }
+
+    /// Computes layer by layer on an engine: the slow obvious way, to hold the other against.
+    ///
     /// - Throws: `NetworkError` where the weights do not fit their architecture.
     public init(model: AnomalyModel, engine: any ConvolutionEngine) throws(NetworkError) {
-        networks = BranchNetworks(
-            teacher: NormalisedTeacher(
-                network: try PatchDescriptionNetwork(parameters: model.teacher), statistics: model.teacherStatistics),
-            student: try PatchDescriptionNetwork(parameters: model.student),
-            autoencoder: try Autoencoder(parameters: model.autoencoder))
         self.model = model
-        self.engine = engine
+        observer = LayerwiseObserver(try BranchNetworks(of: model), on: engine)
     }
 
     /// Both raw scores and the canonical map of one picture (ALGORITHMS §4.1, §4.2).
@@ -31,7 +41,7 @@ public struct AnomalyDetector: PartScorer {
     ///
     /// - Parameter image: ImageNet-normalised, `[3, 256, 256]`.
     public func observe(_ image: Tensor) -> BranchNetworks.Observation {
-        networks.observe(image, on: engine)
+        observer.observe(image)
     }
 
     /// Repeats the measurement that was stored with the model.
@@ -48,6 +58,17 @@ public struct AnomalyDetector: PartScorer {
         for (branch, z, expected) in measured where !(abs(z - expected) <= tolerance) {
             throw SelfTestError(branch: branch, measured: z, expected: expected)
         }
+    }
+}
+
+extension BranchNetworks {
+    /// - Throws: `NetworkError` where the weights do not fit their architecture.
+    public init(of model: AnomalyModel) throws(NetworkError) {
+        self.init(
+            teacher: NormalisedTeacher(
+                network: try PatchDescriptionNetwork(parameters: model.teacher), statistics: model.teacherStatistics),
+            student: try PatchDescriptionNetwork(parameters: model.student),
+            autoencoder: try Autoencoder(parameters: model.autoencoder))
     }
 }
 

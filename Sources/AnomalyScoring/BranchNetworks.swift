@@ -27,12 +27,8 @@ public struct BranchNetworks: Sendable {
         public var pooledFeatures: [Double]
     }
 
-    /// GAP of the student's former half alone, 384 values: what the Gaussian is fitted to.
-    public func pooledFeatures(of image: Tensor, on engine: any ConvolutionEngine) -> [Double] {
-        globalAveragePool(student.forward(image, channels: 0..<(student.outputChannels / 2), on: engine))
-    }
-
-    /// One forward pass of each network; no randomness, so the same picture gives the same numbers.
+    /// One forward pass of each network, layer by layer as written; no randomness, so the same picture gives the same
+    /// numbers.
     ///
     /// - Parameter image: ImageNet-normalised, `[3, 256, 256]`.
     public func observe(_ image: Tensor, on engine: any ConvolutionEngine) -> Observation {
@@ -46,6 +42,25 @@ public struct BranchNetworks: Sendable {
                 autoencoderStudent: meanSquaredDifferenceMap(reconstruction, latter)),
             pooledFeatures: globalAveragePool(former))
     }
+}
+
+/// Whatever can tell what the networks of a model see in a picture.
+public protocol BranchObserver: Sendable {
+    /// - Parameter image: ImageNet-normalised, `[3, 256, 256]`.
+    func observe(_ image: Tensor) -> BranchNetworks.Observation
+}
+
+/// The slow obvious way: networks computed layer by layer on an engine.
+public struct LayerwiseObserver: BranchObserver {
+    private let networks: BranchNetworks
+    private let engine: any ConvolutionEngine
+
+    public init(_ networks: BranchNetworks, on engine: any ConvolutionEngine) {
+        self.networks = networks
+        self.engine = engine
+    }
+
+    public func observe(_ image: Tensor) -> BranchNetworks.Observation { networks.observe(image, on: engine) }
 }
 
 extension Tensor {

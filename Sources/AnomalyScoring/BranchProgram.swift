@@ -7,7 +7,7 @@ import TensorKernels
 /// each map is the mean square of one convolution of stacked features,
 /// `T̂ − S₁ = (W_T ∗ t − σ·W_S₁ ∗ s)/σ + (b_T − μ)/σ − b_S₁` and `A − S₂ = W_A ∗ a − W_S₂ ∗ s + b_A − b_S₂`, and the pooled
 /// features come from sums over the student's third layer (ENGINE §3). All of it is exact but for rounding.
-public final class BranchProgram: Sendable {
+public final class BranchProgram: BranchObserver {
     private let program: InferenceProgram
     private let input: PlaneImage
     private let studentTeacher: PlaneImage
@@ -49,15 +49,21 @@ public final class BranchProgram: Sendable {
     /// call then takes memory of its own.
     ///
     /// - Parameter image: ImageNet-normalised, `[3, 256, 256]`.
-    public func observe(_ image: Tensor) -> BranchNetworks.Observation {
+    public func observe(_ image: Tensor) -> BranchNetworks.Observation { observe(image) { _ in } }
+
+    /// - Parameter finished: Called after every phase with its name, for measurements.
+    package func observe(_ image: Tensor, finished: (String) -> Void) -> BranchNetworks.Observation {
         precondition(
             image.shape == [input.channels, input.height, input.width],
-            "the networks take images of shape [\(input.channels), \(input.height), \(input.width)], not \(image.shape)")
+            "the networks take images of shape [\(input.channels), \(input.height), \(input.width)], not \(image.shape)"
+        )
         return program.run { memory in
             image.values.withUnsafeBufferPointer { values in
                 guard let values = values.baseAddress else { return }
                 (memory + input.offset).update(from: values, count: input.count)
             }
+        } finished: {
+            finished($0)
         } collect: { memory in
             BranchNetworks.Observation(
                 maps: AnomalyMaps(
@@ -161,13 +167,25 @@ private struct BranchProgramBuilder {
             bias: Array(student.bias("conv4")[..<half]), to: pooled, in: &plan, instructionSet: instructionSet)
 
         // The autoencoder is a long chain of small layers: one thread takes it while the others do the second layers.
-        let phases: [any WorkPhase] =
-            conv1.tilewise()
-            + [ConcurrentPhases([SerialPhases(autoencoderPhases)] + conv2.flatMap { $0.tilewise() })]
-            + zip(conv3Phases[0], conv3Phases[1]).map { ConcurrentPhases([$0, $1]) }
-            + [conv4Phases[0]]
-            + zip(conv4Phases[1...], pooling.phases()).map { ConcurrentPhases([$0, $1]) }
-            + conv4Phases[(1 + pooling.phases().count)...]
+        let (windowSums, pooledFeatures) = pooling.phases()
+        let phases: [(name: String, phase: any WorkPhase)] = [
+            ("conv1 and pool, both networks", conv1.tilewise()),
+            (
+                "conv2 and pool, both networks, and the autoencoder",
+                ConcurrentPhases([SerialPhases(autoencoderPhases)] + conv2.map { $0.tilewise() })
+            ),
+            ("conv3, tiles", ConcurrentPhases(conv3Phases.map(\.transform))),
+            ("conv3, products", ConcurrentPhases(conv3Phases.map(\.targets[0].products))),
+            ("conv3, outputs", ConcurrentPhases(conv3Phases.map(\.targets[0].combination))),
+            ("conv4, tiles, and window sums", ConcurrentPhases([conv4Phases.transform, windowSums])),
+            ("conv4, products of the local map", conv4Phases.targets[0].products),
+            (
+                "conv4, local map, and pooled features",
+                ConcurrentPhases([conv4Phases.targets[0].combination, pooledFeatures])
+            ),
+            ("conv4, products of the global map", conv4Phases.targets[1].products),
+            ("conv4, global map", conv4Phases.targets[1].combination),
+        ]
         return InferenceProgram(phases, plan: plan, threads: threads)
     }
 
@@ -225,7 +243,8 @@ private struct BranchProgramBuilder {
         for (number, geometry) in network.layerSizes.prefix(6).enumerated() {
             let name = "encoder.enconv\(number + 1)"
             let image = PanelImage(
-                channels: geometry.outputChannels, height: geometry.outputHeight, width: geometry.outputWidth, in: &plan)
+                channels: geometry.outputChannels, height: geometry.outputHeight, width: geometry.outputWidth, in: &plan
+            )
             phases.append(
                 PatchStage(
                     previous.map { .panels($0) } ?? .planes(input), weights: network.parameters.weight(name),
@@ -258,7 +277,7 @@ private struct BranchProgramBuilder {
                         [(0, kernels(network.parameters.weight(name)))], bias: network.parameters.bias(name),
                         to: .image(image, .rectifier, isPooled: false))
                 ], height: geometry.outputHeight, width: geometry.outputWidth, instructionSet: instructionSet)
-            phases += stage.tilewise()
+            phases.append(stage.tilewise())
             previous = image
         }
         guard let previous else { preconditionFailure("an autoencoder has layers") }

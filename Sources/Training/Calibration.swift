@@ -22,14 +22,14 @@ public struct Calibration: Sendable {
     /// from cross-fitted scores.
     ///
     /// - Parameters:
-    ///   - networks: As they will be stored.
+    ///   - observer: The networks as they will be stored, computed as they will be.
     ///   - training: The pictures that trained the networks.
     ///   - heldOut: Good parts that trained nothing.
     ///   - falseRejectBudget: α of the threshold; nil takes the default for this number of parts.
     ///   - progress: Called after every picture; throwing ends the calibration.
     public init(
-        of networks: BranchNetworks, training: [ModelImage], heldOut: [ModelImage], falseRejectBudget: Double?,
-        mapOptions: MapOptions = MapOptions(), on engine: any ConvolutionEngine,
+        of observer: any BranchObserver, training: [ModelImage], heldOut: [ModelImage], falseRejectBudget: Double?,
+        mapOptions: MapOptions = MapOptions(),
         progress: (_ done: Int) throws -> Void = { _ in }
     ) throws {
         guard heldOut.count >= HeldOutSplit.minimumHeldOutCount else {
@@ -38,14 +38,14 @@ public struct Calibration: Sendable {
         }
         var features: [[Double]] = []
         for (done, image) in training.enumerated() {
-            features.append(networks.pooledFeatures(of: image.normalised(), on: engine))
+            features.append(observer.observe(image.normalised()).pooledFeatures)
             try progress(done + 1)
         }
         gaussian = try FeatureGaussian(fitting: features)
 
         var observations: [BranchNetworks.Observation] = []
         for (done, image) in heldOut.enumerated() {
-            observations.append(networks.observe(image.normalised(), on: engine))
+            observations.append(observer.observe(image.normalised()))
             try progress(training.count + done + 1)
         }
         mapQuantiles = try MapQuantiles(of: observations.map(\.maps))

@@ -14,7 +14,7 @@ struct LoadedDetector {
         let loaded = try ModelFile.load(path)
         sha256 = loaded.sha256
         do {
-            detector = try AnomalyDetector(model: loaded.model, engine: WinogradConvolution(threads: threads))
+            detector = try AnomalyDetector(model: loaded.model, threads: threads)
             try detector.runSelfTest()
         } catch {
             throw Failure("model '\(path)' is refused: \(error)", .unusableInput)

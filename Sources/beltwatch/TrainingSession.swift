@@ -262,8 +262,8 @@ struct TrainingSession {
         defer { progress.finish() }
         let mapOptions = MapOptions()
         let calibration = try Calibration(
-            of: networks, training: pictures.training, heldOut: pictures.heldOut,
-            falseRejectBudget: command.falseRejectBudget, mapOptions: mapOptions, on: engine
+            of: BranchProgram(networks, threads: command.threads), training: pictures.training,
+            heldOut: pictures.heldOut, falseRejectBudget: command.falseRejectBudget, mapOptions: mapOptions
         ) { done in
             progress.update(done: done)
             if interruption.isRequested {

@@ -40,8 +40,7 @@ struct StationPlan: Sendable {
         do throws(ModelFileError) { loaded = try ModelFile.load(path) } catch { throw .model(error) }
         do {
             detector = try AnomalyDetector(
-                model: loaded.model,
-                engine: WinogradConvolution(threads: ProcessInfo.processInfo.activeProcessorCount))
+                model: loaded.model, threads: ProcessInfo.processInfo.activeProcessorCount)
         } catch {
             throw .network(path: path, error)
         }

@@ -59,18 +59,6 @@ import Testing
         #expect(first.map == second.map)
     }
 
-    @Test func pooledFeaturesNeedOnlyHalfOfTheStudent() throws {
-        let model = AnomalyModel.narrow()
-        let networks = try BranchNetworks(
-            teacher: NormalisedTeacher(
-                network: PatchDescriptionNetwork(parameters: model.teacher), statistics: model.teacherStatistics),
-            student: PatchDescriptionNetwork(parameters: model.student),
-            autoencoder: Autoencoder(parameters: model.autoencoder))
-        let image = model.selfTest.image.normalised()
-        let pooled = networks.pooledFeatures(of: image, on: engine)
-        #expect(agree(pooled, networks.observe(image, on: engine).pooledFeatures, within: 1e-6))
-    }
-
     @Test func theSelfTestPassesForTheScoresOfTheModelAndForNoOthers() throws {
         var model = AnomalyModel.narrow()
         let raw = try AnomalyDetector(model: model, engine: engine).score(model.selfTest.image.normalised())

@@ -72,7 +72,7 @@ enum SharedModel {
                 dataDigest: "00", trainingImageCount: 99, validationImageCount: 99, seed: 1, iterations: 1, finalLoss: 1
             ),
             selfTest: SelfTest(image: picture, picturableZ: 0, unpicturableZ: 0))
-        let raw = try AnomalyDetector(model: model, engine: WinogradConvolution(threads: 2)).score(
+        let raw = try AnomalyDetector(model: model, threads: 2).score(
             picture.normalised())
         model.fusion.picturable.mean = raw.picturable
         model.fusion.unpicturable.mean = raw.unpicturable

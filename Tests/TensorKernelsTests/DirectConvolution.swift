@@ -116,3 +116,14 @@ struct TestNumbers: RandomNumberGenerator {
         (0..<count).map { _ in Float(next() >> 40) * 0x1p-23 - 1 }
     }
 }
+
+/// The root of the mean squared difference over that of the mean square.
+func relativeError(of values: [Float], to expected: [Float]) -> Double {
+    var difference = 0.0
+    var square = 0.0
+    for (value, expected) in zip(values, expected) {
+        difference += Double(value - expected) * Double(value - expected)
+        square += Double(expected) * Double(expected)
+    }
+    return values.count == expected.count ? (difference / square).squareRoot() : .infinity
+}

@@ -20,8 +20,8 @@ import Testing
         heldOut: [ModelImage]? = nil, budget: Double? = nil, progress: (Int) throws -> Void = { _ in }
     ) throws -> Calibration {
         try Calibration(
-            of: networks(), training: training, heldOut: heldOut ?? self.heldOut, falseRejectBudget: budget,
-            on: Narrow.engine, progress: progress)
+            of: LayerwiseObserver(networks(), on: Narrow.engine), training: training, heldOut: heldOut ?? self.heldOut,
+            falseRejectBudget: budget, progress: progress)
     }
 
     @Test func fewerThanFiveHeldOutPicturesAreRefused() throws {
@@ -38,7 +38,7 @@ import Testing
         let networks = try networks()
         let calibration = try calibration()
         let gaussian = try FeatureGaussian(
-            fitting: training.map { networks.pooledFeatures(of: $0.normalised(), on: Narrow.engine) })
+            fitting: training.map { networks.observe($0.normalised(), on: Narrow.engine).pooledFeatures })
         #expect(calibration.gaussian == gaussian)
         let observations = heldOut.map { networks.observe($0.normalised(), on: Narrow.engine) }
         let quantiles = calibration.mapQuantiles
@@ -114,7 +114,8 @@ import Testing
             teacher: try Narrow.teacher(over: training), student: state.student, autoencoder: state.autoencoder)
         #expect(throws: CalibrationError.notFinite("the autoencoder-student map")) {
             try Calibration(
-                of: networks, training: training, heldOut: heldOut, falseRejectBudget: nil, on: Narrow.engine)
+                of: LayerwiseObserver(networks, on: Narrow.engine), training: training, heldOut: heldOut,
+                falseRejectBudget: nil)
         }
     }
 
@@ -122,8 +123,8 @@ import Testing
         let networks = try networks()
         #expect(throws: CalibrationError.noFeatureSpread(pictureCount: 10)) {
             try Calibration(
-                of: networks, training: Array(repeating: training[0], count: 10), heldOut: heldOut,
-                falseRejectBudget: nil, on: Narrow.engine)
+                of: LayerwiseObserver(networks, on: Narrow.engine),
+                training: Array(repeating: training[0], count: 10), heldOut: heldOut, falseRejectBudget: nil)
         }
         #expect(throws: CalibrationError.noSpread(.picturable, scoreCount: 7)) {
             try calibration(heldOut: Array(repeating: heldOut[0], count: 7))

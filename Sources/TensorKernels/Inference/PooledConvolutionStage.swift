@@ -29,7 +29,10 @@ package struct PooledConvolutionStage: Sendable {
         windows = plan.reserve(2 * weights.count / weights.shape[0])
     }
 
-    package func phases() -> [any WorkPhase] { [WindowSums(stage: self), WeightedSums(stage: self)] }
+    /// The means of the windows, then the pooled values.
+    package func phases() -> (windows: any WorkPhase, results: any WorkPhase) {
+        (WindowSums(stage: self), WeightedSums(stage: self))
+    }
 
     private var side: Int { weights.shape[2] }
 

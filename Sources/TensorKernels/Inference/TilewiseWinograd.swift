@@ -15,7 +15,11 @@ struct TilewiseWinograd: WorkPhase {
     private let rowCut: [Range<Int>]
     private let columnCut: [Range<Int>]
 
+    /// - Precondition: Every target is an image.
     init(_ stage: WinogradStage) {
+        precondition(
+            stage.targets.allSatisfy { if case .image = $0.destination { true } else { false } },
+            "maps need all channels of a tile at once")
         self.stage = stage
         let unit = stage.pairsTiles ? 2 : 1
         let kernelBytes = stage.targets.reduce(0) { $0 + $1.terms.reduce(0) { $0 + $1.kernels.byteCount } }

@@ -95,27 +95,32 @@ package struct WinogradStage: Sendable {
         return (covered(height), covered(width))
     }
 
-    /// Each piece takes some tiles all the way, in memory of its own: for many tiles.
-    package func tilewise() -> [any WorkPhase] { [TilewiseWinograd(self)] }
+    /// Each piece takes some tiles all the way, in memory of its own: for many tiles and no maps.
+    package func tilewise() -> any WorkPhase { TilewiseWinograd(self) }
+
+    /// The phases of a stage that is computed point by point, in their order.
+    package struct PointwisePhases {
+        package let transform: any WorkPhase
+
+        /// For every target; they share memory, so one target ends before the next one begins.
+        package let targets: [(products: any WorkPhase, combination: any WorkPhase)]
+
+        package var all: [any WorkPhase] { [transform] + targets.flatMap { [$0.products, $0.combination] } }
+    }
 
     /// All tiles are transformed, then multiplied point by point, then transformed back: for wide layers of few tiles,
     /// whose kernels would otherwise be read again and again.
-    package func pointwise(in plan: inout MemoryPlan) -> [any WorkPhase] {
-        var data: [Int] = []
-        for input in inputs {
-            data.append(
-                plan.reserve(PointMatrices.count(rows: grid.rows * grid.columns, columns: input.source.channels)))
-        }
+    package func pointwise(in plan: inout MemoryPlan) -> PointwisePhases {
+        let tiles = grid.rows * grid.columns
+        let data = inputs.map { plan.reserve(PointMatrices.count(rows: tiles, columns: $0.source.channels)) }
         let widest = targets.map(\.outputChannels).max() ?? 0
-        let products = plan.reserve(PointMatrices.count(rows: grid.rows * grid.columns, columns: widest))
-        let places = PointwisePlaces(stage: self, data: data, products: products)
-        return [PointwiseTransform(places: places)]
-            + targets.indices.flatMap { target -> [any WorkPhase] in
-                [
-                    PointwiseProducts(places: places, target: targets[target]),
-                    PointwiseCombination(places: places, target: targets[target]),
-                ]
-            }
+        let places = PointwisePlaces(
+            stage: self, data: data, products: plan.reserve(PointMatrices.count(rows: tiles, columns: widest)))
+        return PointwisePhases(
+            transform: PointwiseTransform(places: places),
+            targets: targets.map {
+                (PointwiseProducts(places: places, target: $0), PointwiseCombination(places: places, target: $0))
+            })
     }
 }
 
@@ -164,7 +169,9 @@ extension WinogradStage {
     }
 
     /// Pixels that neighbouring tiles cover in a row.
-    private func rowLength(tiles: Int) -> Int { tiles * grid.tileSide + WinogradTransform.pointsPerAxis - grid.tileSide }
+    private func rowLength(tiles: Int) -> Int {
+        tiles * grid.tileSide + WinogradTransform.pointsPerAxis - grid.tileSide
+    }
 
     func gatherCount(tiles: Int) -> Int {
         guard inputs.contains(where: { if case .planes = $0.source { true } else { false } }) else { return 0 }

@@ -59,10 +59,11 @@ struct Export: ParsableCommand {
         )
         let statistics = try Calibration.teacherStatistics(of: teacher, over: training, on: engine)
         let calibration = try Calibration(
-            of: BranchNetworks(
-                teacher: NormalisedTeacher(network: teacher, statistics: statistics), student: student,
-                autoencoder: autoencoder),
-            training: training, heldOut: heldOut, falseRejectBudget: nil, on: engine)
+            of: LayerwiseObserver(
+                BranchNetworks(
+                    teacher: NormalisedTeacher(network: teacher, statistics: statistics), student: student,
+                    autoencoder: autoencoder), on: engine),
+            training: training, heldOut: heldOut, falseRejectBudget: nil)
         return AnomalyModel(
             method: .puad, size: size, teacher: teacher.parameters, student: student.parameters,
             autoencoder: autoencoder.parameters, teacherStatistics: statistics, mapOptions: MapOptions(),

@@ -34,7 +34,7 @@ struct Layers: ParsableCommand {
                 network: try PatchDescriptionNetwork(parameters: model.teacher), statistics: model.teacherStatistics),
             student: try PatchDescriptionNetwork(parameters: model.student),
             autoencoder: try Autoencoder(parameters: model.autoencoder))
-        let detector = try AnomalyDetector(model: model, engine: engine)
+        let detector = try AnomalyDetector(model: model, threads: threads)
         let image = model.selfTest.image.normalised()
         let names = [("teacher", model.teacher), ("student", model.student), ("autoencoder", model.autoencoder)]
             .flatMap { network, parameters in

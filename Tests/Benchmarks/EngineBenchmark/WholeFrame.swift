@@ -19,12 +19,11 @@ struct WholeFrame: ParsableCommand {
     var outputs: String?
 
     func run() throws {
-        let engine = WinogradConvolution(threads: threads)
         let model = try ModelFile.load(model).model
-        let detector = try AnomalyDetector(model: model, engine: engine)
+        let detector = try AnomalyDetector(model: model, threads: threads)
         let image = model.selfTest.image.normalised()
         if let outputs { try Self.write(detector.observe(image), to: outputs) }
-        serve("f32 Winograd, \(engine.instructionSet)") {
+        serve("f32 Winograd, \(WinogradConvolution(threads: 1).instructionSet)") {
             _ = detector.score(image)
             return []
         }

@@ -1,0 +1,107 @@
+import ConvNets
+import Dispatch
+import Imaging
+import Locking
+import TensorKernels
+import Testing
+
+@testable import AnomalyScoring
+
+@Suite struct BranchProgramTests {
+    private let image: Tensor = {
+        var generator = LinearCongruential(seed: 5)
+        return generator.picture().normalised()
+    }()
+
+    private func networks(_ change: (inout AnomalyModel) -> Void = { _ in }) throws -> BranchNetworks {
+        var model = AnomalyModel.narrow()
+        change(&model)
+        return try BranchNetworks(of: model)
+    }
+
+    private func relativeError(of values: [Double], to expected: [Double]) -> Double {
+        let difference = zip(values, expected).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        return (difference / expected.reduce(0) { $0 + $1 * $1 }).squareRoot()
+    }
+
+    private func expectAgreement(
+        _ program: BranchNetworks.Observation, _ definition: BranchNetworks.Observation,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        for (fast, slow) in [
+            (program.maps.studentTeacher, definition.maps.studentTeacher),
+            (program.maps.autoencoderStudent, definition.maps.autoencoderStudent),
+        ] {
+            #expect(fast.shape == slow.shape, sourceLocation: sourceLocation)
+            #expect(
+                relativeError(of: fast.values.map(Double.init), to: slow.values.map(Double.init)) < 1e-5,
+                sourceLocation: sourceLocation)
+        }
+        #expect(
+            relativeError(of: program.pooledFeatures, to: definition.pooledFeatures) < 1e-5,
+            sourceLocation: sourceLocation)
+    }
+
+    @Test(arguments: InstructionSet.allCases.filter { $0 <= .best })
+    func aProgramSeesWhatTheLayersSee(set: InstructionSet) throws {
+        let networks = try networks()
+        let program = BranchProgram(networks, threads: 2, instructionSet: set)
+        expectAgreement(program.observe(image), networks.observe(image, on: ReferenceConvolution(threads: 2)))
+    }
+
+    @Test func aDeadChannelOfTheTeacherIsZero() throws {
+        let networks = try networks { $0.teacherStatistics.deviation[1] = 0 }
+        let observation = BranchProgram(networks, threads: 2).observe(image)
+        expectAgreement(observation, networks.observe(image, on: ReferenceConvolution(threads: 2)))
+        // It counts: alive, it makes another map.
+        let alive = BranchProgram(try self.networks(), threads: 2).observe(image)
+        #expect(observation.maps.studentTeacher != alive.maps.studentTeacher)
+    }
+
+    @Test func neitherThreadsNorTimeNorNeighboursChangeABit() throws {
+        let networks = try networks()
+        let first = BranchProgram(networks, threads: 1).observe(image)
+        for threads in 2...3 {
+            let program = BranchProgram(networks, threads: threads)
+            let seen = Lock<[BranchNetworks.Observation]>([])
+            DispatchQueue.concurrentPerform(iterations: 4) { _ in
+                let observation = program.observe(image)
+                seen.withLock { $0.append(observation) }
+            }
+            let observations = seen.withLock { $0 }
+            #expect(observations == Array(repeating: first, count: 4), "\(threads) threads")
+        }
+    }
+
+    /// A damaged frame leaves nothing behind in the memory that the next one uses.
+    @Test func notANumberEndsWithItsFrame() throws {
+        let program = BranchProgram(try networks(), threads: 2)
+        let before = program.observe(image)
+        var damaged = image
+        damaged.values[40_000] = .nan
+        let observation = program.observe(damaged)
+        #expect(observation.maps.studentTeacher.values.contains { $0.isNaN })
+        #expect(observation.pooledFeatures.contains { $0.isNaN })
+        #expect(program.observe(image) == before)
+    }
+
+    @Test func theSameTeacherIsShared() throws {
+        let first = BranchProgram(try networks(), threads: 2)
+        let other = try networks { $0.student[0].values[0] += 1 }
+        let second = BranchProgram(other, sharingTeacherOf: first, threads: 2)
+        #expect(second.teacher === first.teacher)
+        #expect(second.observe(image) == BranchProgram(other, threads: 2).observe(image))
+
+        let third = try networks { $0.teacher[0].values[0] += 1 }
+        #expect(BranchProgram(third, sharingTeacherOf: first, threads: 2).teacher !== first.teacher)
+    }
+
+    @Test func aDetectorScoresAlikeEitherWay() throws {
+        let model = AnomalyModel.narrow()
+        let slow = try model.fusion.fuse(
+            AnomalyDetector(model: model, engine: ReferenceConvolution(threads: 2)).score(image))
+        let fast = try model.fusion.fuse(AnomalyDetector(model: model, threads: 2).score(image))
+        #expect(abs(fast.picturable.z - slow.picturable.z) < 1e-4)
+        #expect(abs(fast.unpicturable.z - slow.unpicturable.z) < 1e-4)
+    }
+}

@@ -1,0 +1,309 @@
+import Testing
+
+@testable import TensorKernels
+
+/// The stages of inference programs against the definition, on every instruction set that this CPU has.
+@Suite struct InferenceStageTests {
+    private static let instructionSets = InstructionSet.allCases.filter { $0 <= .best }
+    private static let tolerance = 1e-5
+
+    /// Less than a tile, one tile, one more, and several pieces; channels below, at and above a vector and a panel.
+    private static let geometries: [ConvolutionGeometry] = {
+        let channels = [(1, 1), (3, 16), (16, 5), (17, 33), (32, 20), (40, 70), (3, 40)]
+        let sizes = [(1, 3), (4, 9), (5, 6), (8, 8), (9, 7), (13, 8), (11, 23), (31, 27)]
+        var geometries: [ConvolutionGeometry] = []
+        for (number, (height, width)) in sizes.enumerated() {
+            for side in 3...4 {
+                for padding in 0...2 where min(height, width) + 2 * padding >= side {
+                    let (inputs, outputs) = channels[(number + side + padding) % channels.count]
+                    geometries.append(
+                        ConvolutionGeometry(
+                            inputChannels: inputs, inputHeight: height, inputWidth: width, outputChannels: outputs,
+                            kernelSide: side, padding: padding))
+                }
+            }
+        }
+        return geometries
+    }()
+
+    private enum Order: CaseIterable { case tilewise, pointwise }
+
+    @Test(arguments: instructionSets)
+    func aWinogradStageMatchesTheDefinition(set: InstructionSet) throws {
+        for (number, geometry) in Self.geometries.enumerated() {
+            let numbers = StageNumbers(geometry, seed: UInt64(number))
+            for activation in [Activation.identity, .rectifier] {
+                let expected = numbers.convolved(activation)
+                for order in Order.allCases {
+                    for readsPlanes in geometry.inputChannels <= 16 ? [false, true] : [false] {
+                        let output = run(
+                            numbers, activation, order: order, readsPlanes: readsPlanes, isPooled: false, on: set)
+                        #expect(
+                            relativeError(of: output, to: expected) < Self.tolerance,
+                            "\(geometry), \(activation), \(order), planes \(readsPlanes)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: instructionSets)
+    func aPooledWinogradStageMatchesTheDefinition(set: InstructionSet) throws {
+        for (number, geometry) in Self.geometries.enumerated()
+        where min(geometry.outputHeight, geometry.outputWidth) >= 2 {
+            let numbers = StageNumbers(geometry, seed: UInt64(number))
+            let pooling = AveragePooling(
+                channels: geometry.outputChannels, inputHeight: geometry.outputHeight,
+                inputWidth: geometry.outputWidth)
+            let shape = [geometry.outputChannels, geometry.outputHeight, geometry.outputWidth]
+            let expected = pooling.forward(Tensor(shape: shape, values: numbers.convolved(.rectifier))).values
+            for order in Order.allCases {
+                let output = run(numbers, .rectifier, order: order, readsPlanes: false, isPooled: true, on: set)
+                #expect(relativeError(of: output, to: expected) < Self.tolerance, "\(geometry), \(order)")
+            }
+        }
+    }
+
+    /// `mean_c (scale · (W₁ ∗ x₁ − W₂ ∗ x₂) + bias)²`, the second kernel of side 3 in one of side 4, as the global map.
+    @Test(arguments: instructionSets)
+    func aMapOfTwoInputsMatchesTheDefinition(set: InstructionSet) throws {
+        for (inputs, others, outputs) in [(5, 3, 7), (32, 40, 33)] {
+            let (height, width) = (13, 17)
+            let first = StageNumbers(
+                ConvolutionGeometry(
+                    inputChannels: inputs, inputHeight: height + 3, inputWidth: width + 3, outputChannels: outputs,
+                    kernelSide: 4), seed: 1)
+            let second = StageNumbers(
+                ConvolutionGeometry(
+                    inputChannels: others, inputHeight: height, inputWidth: width, outputChannels: outputs,
+                    kernelSide: 3, padding: 1), seed: 2)
+            let scale = (0..<outputs).map { 0.5 + Float($0 % 3) }
+            var plan = MemoryPlan()
+            let map = PlaneImage(channels: 1, height: height, width: width, in: &plan)
+            let extent = WinogradStage.extent(height: height, width: width, kernelSide: 4)
+            let sources = [
+                PanelImage(
+                    channels: inputs, height: height + 3, width: width + 3, extent: extent, in: &plan),
+                PanelImage(channels: others, height: height, width: width, margin: 1, extent: extent, in: &plan),
+            ]
+            let target = WinogradStage.Target(
+                [
+                    (0, WinogradKernels(first.weights, threads: 2, instructionSet: set)),
+                    (
+                        1,
+                        WinogradKernels(
+                            second.weights, embeddingSide: 4, scale: Array(repeating: -1, count: outputs), threads: 2,
+                            instructionSet: set)
+                    ),
+                ], bias: first.bias, to: .meanSquares(map, scale: scale))
+            let stage = WinogradStage(
+                [.init(.panels(sources[0])), .init(.panels(sources[1]), padding: 1)], targets: [target],
+                height: height, width: width, instructionSet: set)
+            let phases = stage.pointwise(in: &plan).all
+            let program = InferenceProgram(phases.map { ("", $0) }, plan: plan, threads: 2)
+            let output = program.run { memory in
+                write(first.input, to: sources[0], in: memory)
+                write(second.input, to: sources[1], in: memory)
+            } collect: { memory in
+                Array(UnsafeBufferPointer(start: memory + map.offset, count: map.count))
+            }
+
+            let zero = [Float](repeating: 0, count: outputs)
+            let (a, b) = (first.convolved(.identity, bias: zero), second.convolved(.identity, bias: zero))
+            let plane = height * width
+            let expected = (0..<plane).map { position -> Float in
+                var sum = 0.0
+                for o in 0..<outputs {
+                    let value =
+                        Double(scale[o]) * Double(a[o * plane + position] - b[o * plane + position])
+                        + Double(first.bias[o])
+                    sum += value * value
+                }
+                return Float(sum / Double(outputs))
+            }
+            #expect(relativeError(of: output, to: expected) < Self.tolerance)
+        }
+    }
+
+    @Test(arguments: instructionSets)
+    func aPatchStageMatchesTheDefinition(set: InstructionSet) throws {
+        for (number, (channels, outputs, side, stride, padding, length)) in [
+            (3, 32, 4, 2, 1, 17), (32, 20, 4, 2, 1, 12), (40, 33, 3, 1, 1, 7), (5, 64, 8, 1, 0, 8), (3, 4, 5, 3, 2, 9),
+            (64, 32, 1, 1, 0, 5),
+        ].enumerated() {
+            let geometry = ConvolutionGeometry(
+                inputChannels: channels, inputHeight: length, inputWidth: length + 3, outputChannels: outputs,
+                kernelSide: side, stride: stride, padding: padding)
+            let numbers = StageNumbers(geometry, seed: UInt64(number))
+            for readsPlanes in [false, true] {
+                var plan = MemoryPlan()
+                let planes = PlaneImage(
+                    channels: channels, height: length, width: length + 3, in: &plan)
+                let panels = PanelImage(channels: channels, height: length, width: length + 3, in: &plan)
+                let result = PanelImage(
+                    channels: outputs, height: geometry.outputHeight, width: geometry.outputWidth, in: &plan)
+                let stage = PatchStage(
+                    readsPlanes ? .planes(planes) : .panels(panels), weights: numbers.weights, bias: numbers.bias,
+                    geometry: geometry, activation: .rectifier, to: result, instructionSet: set)
+                let output = InferenceProgram([("", stage)], plan: plan, threads: 2).run { memory in
+                    write(numbers.input, to: planes, in: memory)
+                    write(numbers.input, to: panels, in: memory)
+                } collect: { memory in
+                    read(result, in: memory)
+                }
+                #expect(
+                    relativeError(of: output, to: numbers.convolved(.rectifier)) < Self.tolerance,
+                    "\(geometry), planes \(readsPlanes)")
+            }
+        }
+    }
+
+    @Test(arguments: instructionSets)
+    func anEnlargementMatchesTheResampling(set: InstructionSet) throws {
+        for (channels, from, to) in [(3, (1, 1), (3, 3)), (33, (4, 5), (8, 11)), (64, (9, 7), (15, 15))] {
+            let input = Tensor(
+                shape: [channels, from.0, from.1],
+                values: (0..<channels * from.0 * from.1).map { Float(($0 * 7919) % 101) / 50 - 1 })
+            var plan = MemoryPlan()
+            let source = PanelImage(channels: channels, height: from.0, width: from.1, in: &plan)
+            let target = PanelImage(channels: channels, height: to.0, width: to.1, margin: 2, in: &plan)
+            let stage = EnlargementStage(source, to: target, instructionSet: set)
+            let output = InferenceProgram([("", stage)], plan: plan, threads: 2).run { memory in
+                write(input.values, to: source, in: memory)
+            } collect: { memory in
+                read(target, in: memory)
+            }
+            let expected = BilinearResampling(
+                channels: channels, inputHeight: from.0, inputWidth: from.1, outputHeight: to.0, outputWidth: to.1
+            ).forward(input).values
+            #expect(relativeError(of: output, to: expected) < 1e-6)
+        }
+    }
+
+    /// The mean commutes with the convolution.
+    @Test(arguments: instructionSets)
+    func pooledValuesAreTheMeansOfTheConvolution(set: InstructionSet) throws {
+        for (channels, outputs, side) in [(5, 3, 4), (40, 33, 3)] {
+            let geometry = ConvolutionGeometry(
+                inputChannels: channels, inputHeight: 11, inputWidth: 14, outputChannels: outputs, kernelSide: side)
+            let numbers = StageNumbers(geometry, seed: 3)
+            var plan = MemoryPlan()
+            let source = PanelImage(channels: channels, height: 11, width: 14, in: &plan)
+            let pooled = PooledValues(count: outputs, in: &plan)
+            let stage = PooledConvolutionStage(
+                source, weights: numbers.weights, bias: numbers.bias, to: pooled, in: &plan, instructionSet: set)
+            let (windows, results) = stage.phases()
+            let output = InferenceProgram([("", windows), ("", results)], plan: plan, threads: 2).run { memory in
+                write(numbers.input, to: source, in: memory)
+            } collect: { memory in
+                pooled.values(in: memory)
+            }
+            let all = numbers.convolved(.identity)
+            for o in 0..<outputs {
+                let plane = all[o * geometry.positionCount..<(o + 1) * geometry.positionCount]
+                let mean = plane.reduce(0) { $0 + Double($1) } / Double(plane.count)
+                #expect(abs(output[o] - mean) < 1e-6)
+            }
+        }
+    }
+
+    @Test func everyNumberOfThreadsGivesTheSameBits() {
+        let geometry = ConvolutionGeometry(
+            inputChannels: 40, inputHeight: 71, inputWidth: 64, outputChannels: 70, kernelSide: 4)
+        let numbers = StageNumbers(geometry, seed: 9)
+        for order in Order.allCases {
+            let one = run(
+                numbers, .rectifier, order: order, readsPlanes: false, isPooled: true, on: .best, threads: 1)
+            for threads in 2...4 {
+                let several = run(
+                    numbers, .rectifier, order: order, readsPlanes: false, isPooled: true, on: .best, threads: threads)
+                #expect(one == several, "\(order), \(threads) threads")
+            }
+        }
+    }
+
+    // MARK: -
+
+    private func run(
+        _ numbers: StageNumbers, _ activation: Activation, order: Order, readsPlanes: Bool, isPooled: Bool,
+        on set: InstructionSet, threads: Int = 2
+    ) -> [Float] {
+        let geometry = numbers.geometry
+        var plan = MemoryPlan()
+        let planes = PlaneImage(
+            channels: geometry.inputChannels, height: geometry.inputHeight, width: geometry.inputWidth, in: &plan)
+        let panels = PanelImage(
+            channels: geometry.inputChannels, height: geometry.inputHeight, width: geometry.inputWidth,
+            margin: geometry.padding,
+            extent: WinogradStage.extent(
+                height: geometry.outputHeight, width: geometry.outputWidth, kernelSide: geometry.kernelSide), in: &plan)
+        let result = PanelImage(
+            channels: geometry.outputChannels, height: geometry.outputHeight / (isPooled ? 2 : 1),
+            width: geometry.outputWidth / (isPooled ? 2 : 1), margin: 1, in: &plan)
+        let stage = WinogradStage(
+            [.init(readsPlanes ? .planes(planes) : .panels(panels), padding: geometry.padding)],
+            targets: [
+                .init(
+                    [(0, WinogradKernels(numbers.weights, threads: 2, instructionSet: set))], bias: numbers.bias,
+                    to: .image(result, activation, isPooled: isPooled))
+            ], height: geometry.outputHeight, width: geometry.outputWidth, instructionSet: set)
+        let phases =
+            switch order {
+            case .tilewise: [stage.tilewise()]
+            case .pointwise: stage.pointwise(in: &plan).all
+            }
+        let program = InferenceProgram(phases.map { ("", $0) }, plan: plan, threads: threads)
+        return program.run { memory in
+            write(numbers.input, to: planes, in: memory)
+            write(numbers.input, to: panels, in: memory)
+        } collect: { memory in
+            read(result, in: memory)
+        }
+    }
+
+    private func write(_ values: [Float], to image: PlaneImage, in memory: UnsafeMutablePointer<Float>) {
+        for (index, value) in values.enumerated() { memory[image.offset + index] = value }
+    }
+
+    private func write(_ values: [Float], to image: PanelImage, in memory: UnsafeMutablePointer<Float>) {
+        for c in 0..<image.channels {
+            for y in 0..<image.height {
+                for x in 0..<image.width {
+                    image.pixel(memory, block: c / 16, y: y, x: x)[c % 16] =
+                        values[(c * image.height + y) * image.width + x]
+                }
+            }
+        }
+    }
+
+    private func read(_ image: PanelImage, in memory: UnsafePointer<Float>) -> [Float] {
+        (0..<image.channels).flatMap { c in
+            (0..<image.height).flatMap { y in
+                (0..<image.width).map { x in image.pixel(memory, block: c / 16, y: y, x: x)[c % 16] }
+            }
+        }
+    }
+}
+
+/// Input, weights and bias of a convolution.
+private struct StageNumbers {
+    let geometry: ConvolutionGeometry
+    let input: [Float]
+    let weights: Tensor
+    let bias: [Float]
+
+    init(_ geometry: ConvolutionGeometry, seed: UInt64) {
+        var numbers = TestNumbers(seed: seed)
+        self.geometry = geometry
+        input = numbers.fractions(geometry.inputCount)
+        bias = numbers.fractions(geometry.outputChannels)
+        weights = Tensor(
+            shape: [geometry.outputChannels, geometry.inputChannels, geometry.kernelSide, geometry.kernelSide],
+            values: numbers.fractions(geometry.weightCount))
+    }
+
+    func convolved(_ activation: Activation, bias: [Float]? = nil) -> [Float] {
+        DirectConvolution().forward(
+            input, weights: weights.values, bias: bias ?? self.bias, activation: activation, geometry: geometry)
+    }
+}
