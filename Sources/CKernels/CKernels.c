@@ -1,5 +1,9 @@
 #include "CKernels.h"
 
+#if defined(__linux__)
+#include <malloc.h>
+#endif
+
 #if defined(__x86_64__)
 #define HAS_AVX 1
 #else
@@ -89,4 +93,11 @@ const struct beltwatch_vector_kernels *beltwatch_vector_kernels_for(enum beltwat
 #endif
     default: return NULL;
     }
+}
+
+void beltwatch_keep_freed_memory(void) {
+#if defined(__GLIBC__)
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 0x7fffffff);
+#endif
 }

@@ -380,17 +380,20 @@ TARGET static void NAME(multiply)(
 }
 
 TARGET static void NAME(multiply_transposed)(
-    const float *a, const float *b, float *c, ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t columns, bool accumulate) {
-    struct beltwatch_ahead nothing = {};
+    const float *a, const float *b, float *c, ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t columns, bool accumulate,
+    struct beltwatch_ahead ahead) {
     for (ptrdiff_t column = 0; column < columns; column += 2 * LANES) {
         const ptrdiff_t panel = column / PANEL * PANEL, inside = column % PANEL;
         for (ptrdiff_t k = 0; k < inner; k += CHAIN) {
+            const float *run = b + panel * inner + k * PANEL;
+            const float *next_run = k + CHAIN < inner ? run + CHAIN * PANEL
+                : panel + PANEL < columns ? b + (panel + PANEL) * inner : ahead.b;
             /* Panel by panel of a: only there are its columns, the rows of the product, neighbours. */
             for (ptrdiff_t row = 0; row < rows; row += PANEL) {
                 NAME(multiply_rows)(
                     rows - row < PANEL ? rows - row : PANEL, a + row * inner + k * PANEL, 1, PANEL, PANEL * PANEL,
-                    inner - k < CHAIN ? inner - k : CHAIN, b + panel * inner + k * PANEL + inside,
-                    c + panel * rows + row * PANEL + inside, accumulate || k > 0, b, &nothing);
+                    inner - k < CHAIN ? inner - k : CHAIN, run + inside, c + panel * rows + row * PANEL + inside,
+                    accumulate || k > 0, next_run, &ahead);
             }
         }
     }

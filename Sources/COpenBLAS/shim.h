@@ -18,11 +18,15 @@ static inline void beltwatch_openblas_choose_kernels(void) {
     static const char variable[] = "OPENBLAS_CORETYPE";
     const char *kernels = NULL;
     if (!gotoblas_dynamic_init || !gotoblas_dynamic_quit || getenv(variable)) return;
-    if (strcmp(openblas_get_corename(), "Prescott") != 0) return;
+    const char *chosen = openblas_get_corename();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")
-        && __builtin_cpu_supports("avx512vl"))
-        kernels = "SKYLAKEX";
-    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        && __builtin_cpu_supports("avx512vl")) {
+        /* All of these are AVX2 kernels or older. */
+        static const char *const without_avx512[] = {"Prescott", "Haswell", "Zen", "Excavator", "Sandybridge"};
+        for (size_t i = 0; i < sizeof without_avx512 / sizeof *without_avx512; i++)
+            if (strcmp(chosen, without_avx512[i]) == 0) kernels = "SKYLAKEX";
+    } else if (
+        strcmp(chosen, "Prescott") == 0 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         kernels = "HASWELL";
     if (!kernels) return;
     setenv(variable, kernels, 0);

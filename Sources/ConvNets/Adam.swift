@@ -44,10 +44,12 @@ public struct Adam: Sendable {
 
     /// Moves `parameters` one step against `gradients`.
     ///
-    /// - Parameter learningRate: η.
+    /// - Parameters:
+    ///   - learningRate: η.
+    ///   - threads: How many threads compute at once; every number of them gives the same bits.
     /// - Precondition: Both have the names and shapes that the optimiser was made for.
     public mutating func step(
-        _ parameters: inout ParameterSet, against gradients: ParameterSet, learningRate: Float
+        _ parameters: inout ParameterSet, against gradients: ParameterSet, learningRate: Float, threads: Int = 1
     ) {
         precondition(
             parameters.hasShapes(of: firstMoments) && gradients.hasShapes(of: firstMoments),
@@ -60,17 +62,23 @@ public struct Adam: Sendable {
         let (newShare, newSquareShare) = (1 - configuration.gradientDecay, 1 - configuration.squaredGradientDecay)
         let (epsilon, weightDecay) = (configuration.epsilon, configuration.weightDecay)
         for position in 0..<parameters.count {
-            let gradient = gradients[position].values.span
-            var parameter = parameters[position].values.mutableSpan
-            var first = firstMoments[position].values.mutableSpan
-            var second = secondMoments[position].values.mutableSpan
-            for index in gradient.indices {
-                let g = gradient[index] + weightDecay * parameter[index]
-                let m = first[index] + newShare * (g - first[index])
-                let v = second[index] + newSquareShare * (g * g - second[index])
-                first[index] = m
-                second[index] = v
-                parameter[index] -= stepSize * m / (v.squareRoot() * inverseRoot + epsilon)
+            parameters[position].values.withUnsafeMutableBufferPointer { parameter in
+                firstMoments[position].values.withUnsafeMutableBufferPointer { first in
+                    secondMoments[position].values.withUnsafeMutableBufferPointer { second in
+                        gradients[position].values.withUnsafeBufferPointer { gradient in
+                            forEachRange(of: gradient.count, threads: threads) { range in
+                                for index in range {
+                                    let g = gradient[index] + weightDecay * parameter[index]
+                                    let m = first[index] + newShare * (g - first[index])
+                                    let v = second[index] + newSquareShare * (g * g - second[index])
+                                    first[index] = m
+                                    second[index] = v
+                                    parameter[index] -= stepSize * m / (v.squareRoot() * inverseRoot + epsilon)
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
     }

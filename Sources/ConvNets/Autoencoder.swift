@@ -121,7 +121,7 @@ public struct Autoencoder: Sendable {
             // The code between encoder and decoder has no activation.
             guard decoderPosition != 0 else { continue }
             let scale = Self.dropsOut(behind: decoderPosition - 1) ? 1 / (1 - dropoutProbability) : 1
-            gradient.passRectifier(activation: previous, scale: scale)
+            gradient.passRectifier(activation: previous, scale: scale, threads: engine.threads)
         }
     }
 

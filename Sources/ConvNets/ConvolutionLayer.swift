@@ -38,15 +38,14 @@ struct ConvolutionLayer: Sendable {
     ) -> Tensor {
         let geometry = geometry(for: input, parameters: parameters, channels: channels)
         let first = channels?.lowerBound ?? 0
-        var output = Tensor(shape: [geometry.outputChannels, geometry.outputHeight, geometry.outputWidth])
-        var outputSpan = output.values.mutableSpan
-        engine.forward(
-            input.values.span,
-            weights: parameters[weightIndex].values.span.extracting(
-                geometry.weightRange(ofChannelsFrom: first)),
-            bias: parameters[weightIndex + 1].values.span.extracting(first..<first + geometry.outputChannels),
-            activation: activation, geometry: geometry, into: &outputSpan)
-        return output
+        return Tensor(shape: [geometry.outputChannels, geometry.outputHeight, geometry.outputWidth]) { output in
+            engine.forward(
+                input.values.span,
+                weights: parameters[weightIndex].values.span.extracting(
+                    geometry.weightRange(ofChannelsFrom: first)),
+                bias: parameters[weightIndex + 1].values.span.extracting(first..<first + geometry.outputChannels),
+                activation: activation, geometry: geometry, into: &output)
+        }
     }
 
     /// Adds ∂L/∂weights and ∂L/∂bias to `gradients`.
@@ -78,12 +77,11 @@ struct ConvolutionLayer: Sendable {
     ) -> Tensor {
         let geometry = geometry(for: input, parameters: parameters, channels: channels)
         let range = geometry.weightRange(ofChannelsFrom: channels?.lowerBound ?? 0)
-        var gradient = Tensor(shape: input.shape)
-        var gradientSpan = gradient.values.mutableSpan
-        engine.inputGradient(
-            from: outputGradient.values.span, weights: parameters[weightIndex].values.span.extracting(range),
-            geometry: geometry, into: &gradientSpan)
-        return gradient
+        return Tensor(shape: input.shape) { gradient in
+            engine.inputGradient(
+                from: outputGradient.values.span, weights: parameters[weightIndex].values.span.extracting(range),
+                geometry: geometry, into: &gradient)
+        }
     }
 }
 

@@ -48,9 +48,9 @@ public struct PatchDescriptionNetwork: Sendable {
         _ image: Tensor, channels: Range<Int>? = nil, on engine: any ConvolutionEngine
     ) -> Tensor {
         var features = conv1.forward(image, parameters: parameters, on: engine)
-        features = pooling(of: features).forward(features)
+        features = pooling(of: features).forward(features, threads: engine.threads)
         features = conv2.forward(features, parameters: parameters, on: engine)
-        features = pooling(of: features).forward(features)
+        features = pooling(of: features).forward(features, threads: engine.threads)
         features = conv3.forward(features, parameters: parameters, on: engine)
         return conv4.forward(features, parameters: parameters, channels: channels, on: engine)
     }
@@ -73,9 +73,9 @@ public struct PatchDescriptionNetwork: Sendable {
         _ image: Tensor, channels: Range<Int>? = nil, on engine: any ConvolutionEngine
     ) -> (output: Tensor, tape: Tape) {
         let features1 = conv1.forward(image, parameters: parameters, on: engine)
-        let pooled1 = pooling(of: features1).forward(features1)
+        let pooled1 = pooling(of: features1).forward(features1, threads: engine.threads)
         let features2 = conv2.forward(pooled1, parameters: parameters, on: engine)
-        let pooled2 = pooling(of: features2).forward(features2)
+        let pooled2 = pooling(of: features2).forward(features2, threads: engine.threads)
         let features3 = conv3.forward(pooled2, parameters: parameters, on: engine)
         let channels = channels ?? 0..<outputChannels
         let output = conv4.forward(features3, parameters: parameters, channels: channels, on: engine)
@@ -101,17 +101,17 @@ public struct PatchDescriptionNetwork: Sendable {
         var gradient = conv4.inputGradient(
             from: outputGradient, input: tape.features3, parameters: parameters, channels: tape.channels, on: engine)
 
-        gradient.passRectifier(activation: tape.features3)
+        gradient.passRectifier(activation: tape.features3, threads: engine.threads)
         conv3.addParameterGradients(from: gradient, input: tape.pooled2, to: &gradients, on: engine)
         gradient = conv3.inputGradient(from: gradient, input: tape.pooled2, parameters: parameters, on: engine)
 
-        gradient = pooling(of: tape.features2).inputGradient(from: gradient)
-        gradient.passRectifier(activation: tape.features2)
+        gradient = pooling(of: tape.features2).inputGradient(from: gradient, threads: engine.threads)
+        gradient.passRectifier(activation: tape.features2, threads: engine.threads)
         conv2.addParameterGradients(from: gradient, input: tape.pooled1, to: &gradients, on: engine)
         gradient = conv2.inputGradient(from: gradient, input: tape.pooled1, parameters: parameters, on: engine)
 
-        gradient = pooling(of: tape.features1).inputGradient(from: gradient)
-        gradient.passRectifier(activation: tape.features1)
+        gradient = pooling(of: tape.features1).inputGradient(from: gradient, threads: engine.threads)
+        gradient.passRectifier(activation: tape.features1, threads: engine.threads)
         conv1.addParameterGradients(from: gradient, input: tape.image, to: &gradients, on: engine)
     }
 

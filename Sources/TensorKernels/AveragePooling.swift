@@ -28,18 +28,19 @@ public struct AveragePooling: Hashable, Sendable {
         outputWidth = (inputWidth + 2 * padding) / 2
     }
 
-    public func forward(_ input: Span<Float>, into output: inout MutableSpan<Float>) {
+    /// - Parameter threads: How many threads compute at once; every number of them gives the same bits.
+    public func forward(_ input: Span<Float>, into output: inout MutableSpan<Float>, threads: Int = 1) {
         precondition(input.count == channels * inputHeight * inputWidth, "input does not fit the pooling")
         precondition(output.count == channels * outputHeight * outputWidth, "output does not fit the pooling")
         input.withUnsafeBufferPointer { input in
             output.withUnsafeMutableBufferPointer { output in
                 guard let input = input.baseAddress, let output = output.baseAddress else { return }
                 let whole = windowsInsideColumns
-                forEachOutputRow { outputRow, inputRows in
+                forEachOutputRow(threads: threads) { outputRow, inputRows in
                     let target = output + outputRow
                     target.update(repeating: 0, count: outputWidth)
                     for inputRow in inputRows {
-                        let source = input + inputRow
+                        let source = input + inputRow * inputWidth
                         let first = source + (2 * whole.lowerBound - padding)
                         for x in 0..<whole.count {
                             target[whole.lowerBound + x] += 0.25 * (first[2 * x] + first[2 * x + 1])
@@ -52,26 +53,33 @@ public struct AveragePooling: Hashable, Sendable {
     }
 
     /// `inputGradient ← ∂L/∂input`: every pixel gets a quarter of its window's gradient.
-    public func inputGradient(from outputGradient: Span<Float>, into inputGradient: inout MutableSpan<Float>) {
+    ///
+    /// - Parameter threads: How many threads compute at once; every number of them gives the same bits.
+    public func inputGradient(
+        from outputGradient: Span<Float>, into inputGradient: inout MutableSpan<Float>, threads: Int = 1
+    ) {
         precondition(
             inputGradient.count == channels * inputHeight * inputWidth, "input gradient does not fit the pooling")
         precondition(
             outputGradient.count == channels * outputHeight * outputWidth, "output gradient does not fit the pooling")
         outputGradient.withUnsafeBufferPointer { outputGradient in
             inputGradient.withUnsafeMutableBufferPointer { inputGradient in
-                inputGradient.update(repeating: 0)
                 guard let gradient = outputGradient.baseAddress, let target = inputGradient.baseAddress else { return }
                 let whole = windowsInsideColumns
-                forEachOutputRow { outputRow, inputRows in
+                forEachRange(of: inputGradient.count, threads: threads) { range in
+                    (target + range.lowerBound).update(repeating: 0, count: range.count)
+                }
+                forEachOutputRow(threads: threads) { outputRow, inputRows in
                     let source = gradient + outputRow
                     for inputRow in inputRows {
-                        let first = target + (inputRow + 2 * whole.lowerBound - padding)
+                        let row = target + inputRow * inputWidth
+                        let first = row + (2 * whole.lowerBound - padding)
                         for x in 0..<whole.count {
                             let quarter = 0.25 * source[whole.lowerBound + x]
                             first[2 * x] = quarter
                             first[2 * x + 1] = quarter
                         }
-                        for (x, column) in halfWindows { target[inputRow + column] = 0.25 * source[x] }
+                        for (x, column) in halfWindows { row[column] = 0.25 * source[x] }
                     }
                 }
             }
@@ -88,12 +96,14 @@ public struct AveragePooling: Hashable, Sendable {
         return [(0, 0)] + (last < outputWidth ? [(last, 2 * last - 1)] : [])
     }
 
-    /// Visits the output rows with the rows of the image that they see; all are given by where they start.
-    private func forEachOutputRow(_ body: (_ outputRow: Int, _ inputRows: [Int]) -> Void) {
-        for c in 0..<channels {
+    /// Visits the output rows, given by where they start, with the numbers of the rows of all channels that they see.
+    private func forEachOutputRow(threads: Int, _ body: (_ outputRow: Int, _ inputRows: Range<Int>) -> Void) {
+        DataParallelLoop(threads: threads).run(pieces: channels) { c, _ in
             for y in 0..<outputHeight {
                 let seen = (2 * y - padding..<2 * y - padding + 2).clamped(to: 0..<inputHeight)
-                body((c * outputHeight + y) * outputWidth, seen.map { (c * inputHeight + $0) * inputWidth })
+                body(
+                    (c * outputHeight + y) * outputWidth,
+                    c * inputHeight + seen.lowerBound..<c * inputHeight + seen.upperBound)
             }
         }
     }
@@ -101,18 +111,16 @@ public struct AveragePooling: Hashable, Sendable {
 
 extension AveragePooling {
     /// `forward` into a new tensor.
-    public func forward(_ input: Tensor) -> Tensor {
-        var output = Tensor(shape: [channels, outputHeight, outputWidth])
-        var span = output.values.mutableSpan
-        forward(input.values.span, into: &span)
-        return output
+    public func forward(_ input: Tensor, threads: Int = 1) -> Tensor {
+        Tensor(shape: [channels, outputHeight, outputWidth]) { output in
+            forward(input.values.span, into: &output, threads: threads)
+        }
     }
 
     /// `inputGradient` into a new tensor.
-    public func inputGradient(from outputGradient: Tensor) -> Tensor {
-        var gradient = Tensor(shape: [channels, inputHeight, inputWidth])
-        var span = gradient.values.mutableSpan
-        inputGradient(from: outputGradient.values.span, into: &span)
-        return gradient
+    public func inputGradient(from outputGradient: Tensor, threads: Int = 1) -> Tensor {
+        Tensor(shape: [channels, inputHeight, inputWidth]) { gradient in
+            inputGradient(from: outputGradient.values.span, into: &gradient, threads: threads)
+        }
     }
 }

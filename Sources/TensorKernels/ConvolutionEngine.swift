@@ -15,6 +15,9 @@ public enum Activation: Hashable, Sendable {
 ///
 /// - Precondition: In every call the spans hold exactly what `ConvolutionGeometry` says.
 public protocol ConvolutionEngine: Sendable {
+    /// How many threads compute at once; what stands between convolutions may use as many.
+    var threads: Int { get }
+
     /// `output ← activation(weights ∗ input + bias)`.
     ///
     /// To compute some output channels only, pass their rows of `weights` and `bias`.
@@ -33,4 +36,8 @@ public protocol ConvolutionEngine: Sendable {
     func weightGradient(
         from outputGradient: Span<Float>, input: Span<Float>, geometry: ConvolutionGeometry,
         accumulatingInto weightGradient: inout MutableSpan<Float>)
+}
+
+extension ConvolutionEngine {
+    public var threads: Int { 1 }
 }

@@ -59,3 +59,13 @@ struct DataParallelLoop: Sendable {
         body()
     }
 }
+
+/// Divides element-wise work among threads.
+///
+/// - Parameter body: Gets ranges that cover `0..<count` and do not overlap.
+package func forEachRange(of count: Int, threads: Int, _ body: (Range<Int>) -> Void) {
+    let length = 1 << 16
+    DataParallelLoop(threads: threads).run(pieces: (count + length - 1) / length) { piece, _ in
+        body(piece * length..<min((piece + 1) * length, count))
+    }
+}

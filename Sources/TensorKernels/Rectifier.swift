@@ -4,15 +4,17 @@
 ///   by `1 / (1 − p)`; a dropped activation looks like a blocked one here, so this one pass is the adjoint of both.
 /// - Precondition: Both spans hold equally many values.
 public func rectifierGradient(
-    activation: Span<Float>, scale: Float = 1, into gradient: inout MutableSpan<Float>
+    activation: Span<Float>, scale: Float = 1, into gradient: inout MutableSpan<Float>, threads: Int = 1
 ) {
     precondition(activation.count == gradient.count, "activation and gradient differ in size")
     activation.withUnsafeBufferPointer { activation in
         gradient.withUnsafeMutableBufferPointer { gradient in
-            for index in gradient.indices {
-                // Multiplied in any case: without a branch the loop runs on vectors, several times as fast.
-                let passed = gradient[index] * scale
-                gradient[index] = activation[index] > 0 ? passed : 0
+            forEachRange(of: gradient.count, threads: threads) { range in
+                for index in range {
+                    // Multiplied in any case: without a branch the loop runs on vectors, several times as fast.
+                    let passed = gradient[index] * scale
+                    gradient[index] = activation[index] > 0 ? passed : 0
+                }
             }
         }
     }
@@ -20,9 +22,9 @@ public func rectifierGradient(
 
 extension Tensor {
     /// Turns the gradient with respect to a rectifier's output into that with respect to its input.
-    public mutating func passRectifier(activation: Tensor, scale: Float = 1) {
+    public mutating func passRectifier(activation: Tensor, scale: Float = 1, threads: Int = 1) {
         var span = values.mutableSpan
-        rectifierGradient(activation: activation.values.span, scale: scale, into: &span)
+        rectifierGradient(activation: activation.values.span, scale: scale, into: &span, threads: threads)
     }
 }
 

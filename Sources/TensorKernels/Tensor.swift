@@ -22,5 +22,17 @@ public struct Tensor: Hashable, Sendable {
         self.init(shape: shape, values: Array(repeating: value, count: shape.reduce(1, *)))
     }
 
+    /// A tensor whose values `body` writes, every one of them.
+    package init(shape: [Int], writing body: (inout MutableSpan<Float>) -> Void) {
+        let count = shape.reduce(1, *)
+        self.init(
+            shape: shape,
+            values: Array(unsafeUninitializedCapacity: count) { buffer, initializedCount in
+                var span = UnsafeMutableBufferPointer(rebasing: buffer[..<count]).mutableSpan
+                body(&span)
+                initializedCount = count
+            })
+    }
+
     public var count: Int { values.count }
 }

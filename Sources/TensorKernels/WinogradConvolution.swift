@@ -22,6 +22,8 @@ public struct WinogradConvolution: ConvolutionEngine {
     /// What the hot loops run on: "baseline", "AVX2" or "AVX-512".
     public var instructionSet: String { kernels.name }
 
+    public var threads: Int { loop.threads }
+
     /// - Parameter threads: How many threads compute at once, the caller included; at least 1.
     public init(threads: Int) {
         self.init(threads: threads, instructionSet: .best, acceptsEverySize: false)
@@ -147,12 +149,11 @@ extension WinogradConvolution {
                 let m = PointMatrices(base: memory + (kernelCount + dataCount), rows: tiles, columns: target.channels)
                 transformTiles(
                     of: source, matrix: transform.data, origin: -padding, grid: grid, tileRows: group, into: v)
-                loop.run(pieces: WinogradTransform.points) { point, _ in
+                forEachPoint { point in
                     kernels.functions.pointee.multiply(
                         v.panels(ofPoint: point), u.panels(ofPoint: point), m.mutablePanels(ofPoint: point), tiles,
                         source.channels, target.channels, false,
-                        beltwatch_ahead(
-                            a: v.matrix(ofPoint: point), a_count: 0, b: u.matrix(ofPoint: min(point + 1, 63))))
+                        v.ahead(ofPoint: point, with: u))
                 }
                 combineTiles(
                     m, matrix: transform.output, grid: grid, tileRows: group, bias: bias, activation: activation,
@@ -184,10 +185,10 @@ extension WinogradConvolution {
                     of: input, matrix: transform.data, origin: -padding, grid: grid, tileRows: group, into: v)
                 transformTiles(
                     of: outputGradient, matrix: transform.output, origin: 0, grid: grid, tileRows: group, into: m)
-                loop.run(pieces: WinogradTransform.points) { point, _ in
+                forEachPoint { point in
                     kernels.functions.pointee.multiply_transposed(
                         v.matrix(ofPoint: point), m.matrix(ofPoint: point), u.matrix(ofPoint: point), input.channels,
-                        tiles, outputGradient.channels, number > 0)
+                        tiles, outputGradient.channels, number > 0, v.ahead(ofPoint: point, with: m))
                 }
             }
             kernelTransform.addBack(
@@ -198,6 +199,16 @@ extension WinogradConvolution {
 }
 
 // MARK: - Tiles
+
+extension WinogradConvolution {
+    /// Several points in a row by the same thread, because a product fetches what the next one reads.
+    private func forEachPoint(_ body: (_ point: Int) -> Void) {
+        let pointsPerPiece = 4
+        loop.run(pieces: WinogradTransform.points / pointsPerPiece) { piece, _ in
+            for point in piece * pointsPerPiece..<(piece + 1) * pointsPerPiece { body(point) }
+        }
+    }
+}
 
 extension WinogradConvolution {
     /// Transforms the tiles of some rows of tiles; pixels outside the image are zero.
@@ -277,7 +288,7 @@ extension WinogradConvolution {
 extension TileGrid {
     /// Cuts the rows of tiles so that the transformed tiles of a group take about 4 MiB, or one row of tiles does.
     fileprivate func groups(channels: Int) -> EvenCut {
-        let floatsPerGroup = 1 << 20
+        let floatsPerGroup = 1 << 22
         let rowsPerGroup = max(1, floatsPerGroup / (WinogradTransform.points * columns * channels))
         return EvenCut(of: rows, into: (rows + rowsPerGroup - 1) / rowsPerGroup)
     }

@@ -90,6 +90,12 @@ struct PointMatrices {
         beltwatch_panels(base: matrix(ofPoint: point), panel_step: panelStep)
     }
 
+    /// The next point's product with another matrix.
+    func ahead(ofPoint point: Int, with other: PointMatrices) -> beltwatch_ahead {
+        let next = min(point + 1, WinogradTransform.points - 1)
+        return beltwatch_ahead(a: matrix(ofPoint: next), a_count: sliceStep, b: other.matrix(ofPoint: next))
+    }
+
     func mutablePanels(ofPoint point: Int) -> beltwatch_mutable_panels {
         beltwatch_mutable_panels(base: matrix(ofPoint: point), panel_step: panelStep)
     }

@@ -1,5 +1,14 @@
+import CKernels
 import Glibc
 import Locking
+
+/// Keeps memory that was freed for the next allocation, instead of giving it back to the system.
+///
+/// A training step allocates and frees the same tensors again and again, and the system clears every page that it hands
+/// out: a twentieth of the time of a step. For programs that train, once, at their start.
+public func keepFreedMemory() {
+    beltwatch_keep_freed_memory()
+}
 
 /// Memory for intermediate results that is kept from call to call.
 ///

@@ -115,7 +115,7 @@ public struct TrainingRun: Sendable {
         state.autoencoder.backward(
             autoencoderGradient, through: reconstruction.tape, accumulatingInto: &autoencoderGradients, on: engine)
 
-        state.update(student: studentGradients, autoencoder: autoencoderGradients)
+        state.update(student: studentGradients, autoencoder: autoencoderGradients, threads: engine.threads)
         return Losses(
             hardFeature: hardFeature.value, autoencoder: autoencoderLoss.value,
             studentAutoencoder: studentAutoencoderLoss.value)

@@ -52,10 +52,11 @@ public struct TrainingState: Sendable {
         return unseenInThisEpoch.removeLast()
     }
 
-    mutating func update(student studentGradients: ParameterSet, autoencoder autoencoderGradients: ParameterSet) {
+    mutating func update(student studentGradients: ParameterSet, autoencoder autoencoderGradients: ParameterSet, threads: Int) {
         let rate = schedule.rate(at: iteration)
-        studentOptimizer.step(&student.parameters, against: studentGradients, learningRate: rate)
-        autoencoderOptimizer.step(&autoencoder.parameters, against: autoencoderGradients, learningRate: rate)
+        studentOptimizer.step(&student.parameters, against: studentGradients, learningRate: rate, threads: threads)
+        autoencoderOptimizer.step(
+            &autoencoder.parameters, against: autoencoderGradients, learningRate: rate, threads: threads)
         iteration += 1
     }
 }

@@ -15,6 +15,7 @@ struct TrainingSession {
 
     init(command: Train) {
         self.command = command
+        keepFreedMemory()
         engine = WinogradConvolution(threads: command.threads)
     }
 

@@ -118,7 +118,7 @@ struct beltwatch_vector_kernels {
     /* c = aᵀ · b, or += : a is inner × rows, b inner × columns, c rows × columns. */
     void (*multiply_transposed)(
         const float *a, const float *b, float *c, ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t columns,
-        bool accumulate);
+        bool accumulate, struct beltwatch_ahead ahead);
 };
 
 /* The best instruction set that this CPU and its operating system can run. */
@@ -131,5 +131,8 @@ const struct beltwatch_vector_kernels *beltwatch_vector_kernels_for(enum beltwat
    Returns what to restore. */
 unsigned long beltwatch_flush_denormals(void);
 void beltwatch_restore_denormals(unsigned long state);
+
+/* Lets malloc keep freed memory for the next call instead of giving it back to the system; glibc only. */
+void beltwatch_keep_freed_memory(void);
 
 #endif

@@ -20,6 +20,7 @@ struct TrainingStep: ParsableCommand {
     var threads = 1
 
     func run() throws {
+        keepFreedMemory()
         let engine = WinogradConvolution(threads: threads)
         let model = try ModelFile.load(model).model
         let settings = TrainingSettings()
