@@ -52,7 +52,9 @@ public struct TrainingState: Sendable {
         return unseenInThisEpoch.removeLast()
     }
 
-    mutating func update(student studentGradients: ParameterSet, autoencoder autoencoderGradients: ParameterSet, threads: Int) {
+    mutating func update(
+        student studentGradients: ParameterSet, autoencoder autoencoderGradients: ParameterSet, threads: Int
+    ) {
         let rate = schedule.rate(at: iteration)
         studentOptimizer.step(&student.parameters, against: studentGradients, learningRate: rate, threads: threads)
         autoencoderOptimizer.step(

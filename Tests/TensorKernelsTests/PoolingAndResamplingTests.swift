@@ -36,7 +36,8 @@ import Testing
                     let pooling = AveragePooling(
                         channels: 2, inputHeight: height, inputWidth: width, padding: padding)
                     expectAdjoint(
-                        forward: pooling.forward, backward: pooling.inputGradient,
+                        forward: { pooling.forward($0, threads: 2) },
+                        backward: { pooling.inputGradient(from: $0, threads: 2) },
                         inputShape: [2, height, width], exact: true, "\(height)×\(width), padding \(padding)")
                 }
             }
