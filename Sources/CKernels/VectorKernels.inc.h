@@ -412,6 +412,20 @@ TARGET static void NAME(store_lanes)(
     }
 }
 
+TARGET static void NAME(add_square_lanes)(
+    const float *from, ptrdiff_t from_step, ptrdiff_t count, const float *scale, const float *bias,
+    const float *addend, ptrdiff_t addend_step, float *sums) {
+    for (int lane = 0; lane < BELTWATCH_LANES; lane += LANES) {
+        const VECTOR factor = NAME(load)(scale + lane), shift = NAME(load)(bias + lane);
+        for (ptrdiff_t x = 0; x < count; x++) {
+            VECTOR value = NAME(load)(from + x * from_step + lane) * factor + shift;
+            if (addend) value += NAME(load)(addend + x * addend_step + lane);
+            float *sum = sums + x * BELTWATCH_LANES + lane;
+            NAME(store)(sum, NAME(load)(sum) + value * value);
+        }
+    }
+}
+
 TARGET static void NAME(average_pairs)(
     const float *upper, const float *lower, ptrdiff_t from_step, ptrdiff_t count, float *to, ptrdiff_t to_step) {
     for (int lane = 0; lane < BELTWATCH_LANES; lane += LANES) {
@@ -459,6 +473,7 @@ static const struct beltwatch_vector_kernels NAME(kernels) = {
     .combine_thin = NAME(combine_thin),
     .add_squares = NAME(add_squares),
     .store_lanes = NAME(store_lanes),
+    .add_square_lanes = NAME(add_square_lanes),
     .average_pairs = NAME(average_pairs),
     .interpolate = NAME(interpolate),
     .dot = NAME(dot),

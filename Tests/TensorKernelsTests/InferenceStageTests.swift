@@ -159,6 +159,55 @@ import Testing
     }
 
     @Test(arguments: instructionSets)
+    func aPixelStageMatchesTheDefinition(set: InstructionSet) throws {
+        for (inputs, others, outputs) in [(5, 3, 7), (64, 40, 33)] {
+            let geometries = [inputs, others].map {
+                ConvolutionGeometry(
+                    inputChannels: $0, inputHeight: 4, inputWidth: 19, outputChannels: outputs, kernelSide: 1)
+            }
+            let numbers = geometries.enumerated().map { StageNumbers($1, seed: UInt64($0)) }
+            let scale = (0..<outputs).map { 0.5 + Float($0 % 3) }
+            var plan = MemoryPlan()
+            let sources = geometries.map {
+                PanelImage(channels: $0.inputChannels, height: 4, width: 19, margin: 1, in: &plan)
+            }
+            let addend = PanelImage(channels: outputs, height: 4, width: 19, in: &plan)
+            let image = PanelImage(channels: outputs, height: 4, width: 19, in: &plan)
+            let map = PlaneImage(channels: 1, height: 4, width: 19, in: &plan)
+            let terms = zip(sources, numbers).map { ($0, PixelKernels($1.weights)) }
+            let stages = [
+                PixelStage([terms[0]], bias: numbers[0].bias, to: .image(image, .rectifier), instructionSet: set),
+                PixelStage(
+                    terms, bias: numbers[0].bias, to: .meanSquares(map, scale: scale, addend: addend),
+                    instructionSet: set),
+            ]
+            let program = InferenceProgram(stages.map { ("", $0) }, plan: plan, threads: 2)
+            var generator = TestNumbers(seed: 7)
+            let added = generator.fractions(outputs * 4 * 19)
+            let (output, mapped) = program.run { memory in
+                for (source, numbers) in zip(sources, numbers) { write(numbers.input, to: source, in: memory) }
+                write(added, to: addend, in: memory)
+            } collect: { memory in
+                (read(image, in: memory), Array(UnsafeBufferPointer(start: memory + map.offset, count: map.count)))
+            }
+            #expect(relativeError(of: output, to: numbers[0].convolved(.rectifier)) < Self.tolerance)
+
+            let zero = [Float](repeating: 0, count: outputs)
+            let (a, b) = (numbers[0].convolved(.identity, bias: zero), numbers[1].convolved(.identity, bias: zero))
+            let expected = (0..<4 * 19).map { position -> Float in
+                let squares = (0..<outputs).map { o -> Double in
+                    let index = o * 4 * 19 + position
+                    let sum = Double(scale[o]) * (Double(a[index]) + Double(b[index]))
+                    let value = sum + Double(numbers[0].bias[o]) + Double(added[index])
+                    return value * value
+                }
+                return Float(squares.reduce(0, +) / Double(outputs))
+            }
+            #expect(relativeError(of: mapped, to: expected) < Self.tolerance)
+        }
+    }
+
+    @Test(arguments: instructionSets)
     func anEnlargementMatchesTheResampling(set: InstructionSet) throws {
         for (channels, from, to) in [(3, (1, 1), (3, 3)), (33, (4, 5), (8, 11)), (64, (9, 7), (15, 15))] {
             let input = Tensor(

@@ -100,6 +100,11 @@ struct beltwatch_vector_kernels {
         const float *from, ptrdiff_t from_step, ptrdiff_t count, const float *bias, float floor, float *to,
         ptrdiff_t to_step);
 
+    /* sums[x, l] += (scale[l] · from[x, l] + bias[l] + addend[x, l])², x < count, in lanes; addend may be NULL. */
+    void (*add_square_lanes)(
+        const float *from, ptrdiff_t from_step, ptrdiff_t count, const float *scale, const float *bias,
+        const float *addend, ptrdiff_t addend_step, float *sums);
+
     /* to[x, l] = the mean of upper and lower at 2·x and 2·x + 1, in lanes, x < count. */
     void (*average_pairs)(
         const float *upper, const float *lower, ptrdiff_t from_step, ptrdiff_t count, float *to, ptrdiff_t to_step);
