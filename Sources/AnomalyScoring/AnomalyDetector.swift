@@ -66,8 +66,9 @@ extension BranchNetworks {
     public init(of model: AnomalyModel) throws(NetworkError) {
         self.init(
             teacher: NormalisedTeacher(
-                network: try PatchDescriptionNetwork(parameters: model.teacher), statistics: model.teacherStatistics),
-            student: try PatchDescriptionNetwork(parameters: model.student),
+                network: try PatchDescriptionNetwork(parameters: model.teacher, size: model.size),
+                statistics: model.teacherStatistics),
+            student: try PatchDescriptionNetwork(parameters: model.student, size: model.size),
             autoencoder: try Autoencoder(parameters: model.autoencoder))
     }
 }

@@ -8,7 +8,7 @@ public struct AnomalyModel: Sendable, Equatable {
     public var method: Method
     public var size: NetworkSize
 
-    /// Frozen teacher, 384 output channels (ALGORITHMS §2.1).
+    /// Frozen teacher, 384 output channels (ALGORITHMS §2.1, §2.2).
     public var teacher: ParameterSet
 
     /// Student, 768 output channels: the former half follows the teacher, the latter half the autoencoder.
@@ -64,10 +64,7 @@ public enum Method: String, Codable, Sendable, CaseIterable {
 }
 
 /// Which patch description network the teacher and the student are.
-public enum NetworkSize: String, Codable, Sendable, CaseIterable {
-    /// PDN-S, ALGORITHMS §2.1.
-    case small = "s"
-}
+public typealias NetworkSize = PatchDescriptionNetwork.Size
 
 /// What the pooled features of the unpicturable score are taken from (ALGORITHMS §4.2, S2 Table 1).
 public enum FeatureSource: String, Codable, Sendable, CaseIterable {

@@ -28,8 +28,8 @@ public final class BranchProgram: BranchObserver {
         _ networks: BranchNetworks, sharingTeacherOf other: BranchProgram? = nil, threads: Int,
         instructionSet: InstructionSet
     ) {
-        let own = networks.teacher.network.parameters
-        if let shared = other?.teacher, shared.parameters == own {
+        let own = networks.teacher.network
+        if let shared = other?.teacher, shared.parameters == own.parameters {
             teacher = shared
         } else {
             teacher = PreparedTeacher(own, threads: threads, instructionSet: instructionSet)
@@ -89,19 +89,34 @@ extension PlaneImage {
 final class PreparedTeacher: Sendable {
     let parameters: ParameterSet
 
-    /// Of the convolutions in order.
-    let kernels: [WinogradKernels]
+    /// Of the convolutions with kernels of side 3 and 4, by the number of their layer, counted from 1.
+    let kernels: [Int: WinogradKernels]
 
-    init(_ parameters: ParameterSet, threads: Int, instructionSet: InstructionSet) {
-        self.parameters = parameters
-        kernels = (1...4).map {
-            WinogradKernels(parameters.weight("conv\($0)"), threads: threads, instructionSet: instructionSet)
+    init(_ network: PatchDescriptionNetwork, threads: Int, instructionSet: InstructionSet) {
+        parameters = network.parameters
+        kernels = network.winogradKernels(threads: threads, instructionSet: instructionSet)
+    }
+}
+
+extension PatchDescriptionNetwork {
+    /// Of all layers whose kernels have side 3 or 4 but those left out.
+    fileprivate func winogradKernels(
+        threads: Int, instructionSet: InstructionSet, leavingOut layer: Int? = nil
+    ) -> [Int: WinogradKernels] {
+        var kernels: [Int: WinogradKernels] = [:]
+        for number in 1...parameters.count / 2 where number != layer {
+            let weight = parameters.weight("conv\(number)")
+            guard (3...4).contains(weight.shape[2]) else { continue }
+            kernels[number] = WinogradKernels(weight, threads: threads, instructionSet: instructionSet)
         }
+        return kernels
     }
 }
 
 /// Puts the phases of a `BranchProgram` together.
 private struct BranchProgramBuilder {
+    private typealias NamedPhase = (name: String, phase: any WorkPhase)
+
     let networks: BranchNetworks
     let teacher: PreparedTeacher
     let threads: Int
@@ -112,7 +127,26 @@ private struct BranchProgramBuilder {
     let studentTeacher: PlaneImage
     let autoencoderStudent: PlaneImage
     let pooled: PooledValues
+
+    /// Of the student's layers; the teacher's differ in width only.
     private let sizes: [ConvolutionGeometry]
+
+    /// Teacher and student: both have the same layers, and every layer is one phase of both.
+    private let trunks: [Trunk]
+
+    private struct Trunk {
+        let parameters: ParameterSet
+        let kernels: [Int: WinogradKernels]
+
+        func bias(_ layer: Int) -> [Float] { parameters.bias("conv\(layer)") }
+
+        func channels(_ layer: Int) -> Int { parameters.weight("conv\(layer)").shape[0] }
+
+        func winograd(_ layer: Int) -> WinogradKernels {
+            guard let kernels = kernels[layer] else { preconditionFailure("conv\(layer) is no Winograd layer") }
+            return kernels
+        }
+    }
 
     init(networks: BranchNetworks, teacher: PreparedTeacher, threads: Int, instructionSet: InstructionSet) {
         self.networks = networks
@@ -122,71 +156,69 @@ private struct BranchProgramBuilder {
         let side = networks.autoencoder.imageSide
         sizes = networks.student.layerSizes(imageHeight: side, imageWidth: side)
         input = PlaneImage(channels: 3, height: side, width: side, in: &plan)
-        let map = sizes[3]
+        let map = sizes[sizes.count - 1]
         studentTeacher = PlaneImage(channels: 1, height: map.outputHeight, width: map.outputWidth, in: &plan)
         autoencoderStudent = PlaneImage(channels: 1, height: map.outputHeight, width: map.outputWidth, in: &plan)
         pooled = PooledValues(count: networks.student.outputChannels / 2, in: &plan)
+        // The last layer of a small student is convolved half by half.
+        let leftOut = networks.student.size == .small ? sizes.count : nil
+        trunks = [
+            Trunk(parameters: teacher.parameters, kernels: teacher.kernels),
+            Trunk(
+                parameters: networks.student.parameters,
+                kernels: networks.student.winogradKernels(
+                    threads: threads, instructionSet: instructionSet, leavingOut: leftOut)),
+        ]
     }
 
     mutating func build() -> InferenceProgram {
-        let student = networks.student.parameters
-        let studentKernels = (1...3).map { kernels(student.weight("conv\($0)")) }
-        let teacherBiases = (1...3).map { teacher.parameters.bias("conv\($0)") }
-        let studentBiases = (1...3).map { student.bias("conv\($0)") }
-
         // Both networks read the same picture, whose tiles are transformed once.
-        let networksOfLayer = [(teacher.kernels, teacherBiases), (studentKernels, studentBiases)]
-        let pooled1 = networksOfLayer.map { kernels, _ in pooledImage(behind: 0, channels: kernels[0].outputChannels) }
+        let pooled1 = trunks.map { image(behind: 1, channels: $0.channels(1)) }
         let conv1 = WinogradStage(
             [.init(.planes(input))],
-            targets: zip(networksOfLayer, pooled1).map { network, image in
-                .init([(0, network.0[0])], bias: network.1[0], to: .image(image, .rectifier, isPooled: true))
+            targets: zip(trunks, pooled1).map { trunk, image in
+                .init([(0, trunk.winograd(1))], bias: trunk.bias(1), to: .image(image, .rectifier, isPooled: true))
             }, height: sizes[0].outputHeight, width: sizes[0].outputWidth, instructionSet: instructionSet)
 
-        let pooled2 = networksOfLayer.map { kernels, _ in pooledImage(behind: 1, channels: kernels[1].outputChannels) }
-        let conv2 = networksOfLayer.indices.map { number in
-            layerStage(
-                1, from: pooled1[number], networksOfLayer[number].0[1], bias: networksOfLayer[number].1[1],
-                to: pooled2[number], isPooled: true)
-        }
-
-        let features3 = networksOfLayer.map { kernels, _ in image(ofLayer: 2, channels: kernels[2].outputChannels) }
-        let conv3 = networksOfLayer.indices.map { number in
-            layerStage(
-                2, from: pooled2[number], networksOfLayer[number].0[2], bias: networksOfLayer[number].1[2],
-                to: features3[number], isPooled: false)
-        }
-        let conv3Phases = conv3.map { $0.pointwise(in: &plan) }
-
-        let (autoencoderPhases, reconstruction) = autoencoder()
-        let conv4 = lastLayer(teacher: features3[0], student: features3[1], reconstruction: reconstruction)
-        let conv4Phases = conv4.pointwise(in: &plan)
-        let half = student.weight("conv4").shape[0] / 2
-        let pooling = PooledConvolutionStage(
-            features3[1], weights: student.weight("conv4").channels(0..<half),
-            bias: Array(student.bias("conv4")[..<half]), to: pooled, in: &plan, instructionSet: instructionSet)
+        let pooled2 = trunks.map { image(behind: 2, channels: $0.channels(2)) }
+        let conv2 = zip(trunks, zip(pooled1, pooled2)).map { stage(2, of: $0, from: $1.0, to: $1.1, isPooled: true) }
 
         // The autoencoder is a long chain of small layers: one thread takes it while the others do the second layers.
+        let (autoencoderPhases, features) = autoencoder()
+        return InferenceProgram(
+            [
+                ("conv1 and pool, both networks", conv1.tilewise()),
+                (
+                    "conv2 and pool, both networks, and the autoencoder",
+                    ConcurrentPhases([SerialPhases(autoencoderPhases)] + conv2.map { $0.tilewise() })
+                ),
+            ] + (networks.student.size == .small ? small(from: pooled2, features) : medium(from: pooled2, features)),
+            plan: plan, threads: threads)
+    }
+
+    // MARK: - PDN-S
+
+    private mutating func small(from pooled2: [PanelImage], _ reconstruction: PanelImage) -> [NamedPhase] {
+        let features = trunks.map { image(behind: 3, channels: $0.channels(3)) }
+        let conv3 = pointwise(3, from: pooled2, to: features)
+
+        let student = networks.student.parameters
+        let half = student.weight("conv4").shape[0] / 2
+        let pooling = PooledConvolutionStage(
+            features[1], weights: student.weight("conv4").channels(0..<half),
+            bias: Array(student.bias("conv4")[..<half]), to: pooled, in: &plan, instructionSet: instructionSet)
         let (windowSums, pooledFeatures) = pooling.phases()
-        let phases: [(name: String, phase: any WorkPhase)] = [
-            ("conv1 and pool, both networks", conv1.tilewise()),
-            (
-                "conv2 and pool, both networks, and the autoencoder",
-                ConcurrentPhases([SerialPhases(autoencoderPhases)] + conv2.map { $0.tilewise() })
-            ),
-            ("conv3, tiles", ConcurrentPhases(conv3Phases.map(\.transform))),
-            ("conv3, products", ConcurrentPhases(conv3Phases.map(\.targets[0].products))),
-            ("conv3, outputs", ConcurrentPhases(conv3Phases.map(\.targets[0].combination))),
-            ("conv4, tiles, and window sums", ConcurrentPhases([conv4Phases.transform, windowSums])),
-            ("conv4, products of the local map", conv4Phases.targets[0].products),
+        let conv4 = lastLayer(teacher: features[0], student: features[1], reconstruction: reconstruction)
+            .pointwise(in: &plan)
+        return conv3 + [
+            ("conv4, tiles, and window sums", ConcurrentPhases([conv4.transform, windowSums])),
+            ("conv4, products of the local map", conv4.targets[0].products),
             (
                 "conv4, local map, and pooled features",
-                ConcurrentPhases([conv4Phases.targets[0].combination, pooledFeatures])
-            ),
-            ("conv4, products of the global map", conv4Phases.targets[1].products),
-            ("conv4, global map", conv4Phases.targets[1].combination),
+                ConcurrentPhases([conv4.targets[0].combination, pooledFeatures])
+            ), ("conv4, products of the global map", conv4.targets[1].products),
+            ("conv4, global map", conv4.targets[1].combination),
         ]
-        return InferenceProgram(phases, plan: plan, threads: threads)
     }
 
     /// `T̂ − S₁` and `A − S₂`, squared and averaged.
@@ -196,27 +228,20 @@ private struct BranchProgramBuilder {
         let weights = networks.student.parameters.weight("conv4")
         let bias = networks.student.parameters.bias("conv4")
         let half = weights.shape[0] / 2
-        let statistics = networks.teacher.statistics
-
-        // A dead channel of the teacher is zero, whatever its weights say.
-        let isDead = statistics.deviation.map { $0 <= 0 }
+        let normalisation = Normalisation(networks.teacher.statistics)
         let teacherKernels =
-            isDead.contains(true)
+            normalisation.hasDeadChannels
             ? WinogradKernels(
-                teacher.parameters.weight("conv4"), scale: isDead.map { $0 ? 0 : 1 }, threads: threads,
+                teacher.parameters.weight("conv4"), scale: normalisation.life, threads: threads,
                 instructionSet: instructionSet)
-            : teacher.kernels[3]
-        let deviation = zip(statistics.deviation, isDead).map { $1 ? 1 : $0 }
-        let teacherBias = teacher.parameters.bias("conv4")
-        let localBias = (0..<half).map { channel in
-            (isDead[channel] ? 0 : (teacherBias[channel] - statistics.mean[channel]) / deviation[channel])
-                - bias[channel]
-        }
+            : trunks[0].winograd(4)
         let local = WinogradStage.Target(
             [
                 (0, teacherKernels),
-                (1, kernels(weights.channels(0..<half), scale: deviation.map { -$0 })),
-            ], bias: localBias, to: .meanSquares(studentTeacher, scale: deviation.map { 1 / $0 }))
+                (1, kernels(weights.channels(0..<half), scale: normalisation.deviation.map { -$0 })),
+            ],
+            bias: normalisation.differenceBias(teacher: trunks[0].bias(4), student: bias),
+            to: .meanSquares(studentTeacher, scale: normalisation.deviation.map { 1 / $0 }))
 
         let decoder = networks.autoencoder.parameters
         let global = WinogradStage.Target(
@@ -234,6 +259,96 @@ private struct BranchProgramBuilder {
             targets: [local, global], height: sizes[3].outputHeight, width: sizes[3].outputWidth,
             instructionSet: instructionSet)
     }
+
+    // MARK: - PDN-M
+
+    /// The last layer is 1×1 behind a rectifier: the difference of both networks is one product of stacked pixels.
+    private mutating func medium(from pooled2: [PanelImage], _ reconstruction: PanelImage) -> [NamedPhase] {
+        let features3 = trunks.map { image(behind: 3, channels: $0.channels(3)) }
+        let conv3 = ConcurrentPhases(
+            zip(trunks, zip(pooled2, features3)).map { trunk, images in
+                PixelStage(
+                    [(images.0, PixelKernels(trunk.parameters.weight("conv3")))], bias: trunk.bias(3),
+                    to: .image(images.1, .rectifier), instructionSet: instructionSet)
+            })
+        let features4 = trunks.map { image(behind: 4, channels: $0.channels(4)) }
+        let conv4 = pointwise(4, from: features3, to: features4)
+        let features5 = trunks.map { image(behind: 5, channels: $0.channels(5)) }
+        let conv5 = pointwise(5, from: features4, to: features5)
+
+        let student = networks.student.parameters
+        let weights = student.weight("conv6")
+        let bias = student.bias("conv6")
+        let half = weights.shape[0] / 2
+        let normalisation = Normalisation(networks.teacher.statistics)
+        let teacherWeights = PixelKernels(
+            teacher.parameters.weight("conv6"), scale: normalisation.hasDeadChannels ? normalisation.life : nil)
+        let local = PixelStage(
+            [
+                (features5[0], teacherWeights),
+                (features5[1], PixelKernels(weights.channels(0..<half), scale: normalisation.deviation.map { -$0 })),
+            ], bias: normalisation.differenceBias(teacher: trunks[0].bias(6), student: bias),
+            to: .meanSquares(studentTeacher, scale: normalisation.deviation.map { 1 / $0 }, addend: nil),
+            instructionSet: instructionSet)
+
+        let (lastDecoder, output) = lastDecoderLayer(from: reconstruction)
+        let minus = Array(repeating: Float(-1), count: half)
+        let global = PixelStage(
+            [(features5[1], PixelKernels(weights.channels(half..<2 * half), scale: minus))],
+            bias: bias[half...].map { -$0 },
+            to: .meanSquares(autoencoderStudent, scale: Array(repeating: 1, count: half), addend: output),
+            instructionSet: instructionSet)
+        let (windowSums, pooledFeatures) = PooledConvolutionStage(
+            features5[1], weights: weights.channels(0..<half), bias: Array(bias[..<half]), to: pooled, in: &plan,
+            instructionSet: instructionSet
+        ).phases()
+        return [("conv3, both networks", conv3)] + conv4 + conv5 + [
+            ("the autoencoder's last layer, and window sums", ConcurrentPhases([lastDecoder, windowSums])),
+            ("conv6, both maps, and pooled features", ConcurrentPhases([local, global, pooledFeatures])),
+        ]
+    }
+
+    private mutating func lastDecoderLayer(from features: PanelImage) -> (phase: any WorkPhase, output: PanelImage) {
+        let geometry = networks.autoencoder.layerSizes[13]
+        let parameters = networks.autoencoder.parameters
+        let output = PanelImage(
+            channels: geometry.outputChannels, height: geometry.outputHeight, width: geometry.outputWidth, in: &plan)
+        let stage = WinogradStage(
+            [.init(.panels(features), padding: geometry.padding)],
+            targets: [
+                .init(
+                    [(0, kernels(parameters.weight("decoder.deconv8")))], bias: parameters.bias("decoder.deconv8"),
+                    to: .image(output, .identity, isPooled: false))
+            ], height: geometry.outputHeight, width: geometry.outputWidth, instructionSet: instructionSet)
+        return (stage.tilewise(), output)
+    }
+
+    /// T̂ without a division: what the teacher's statistics do to weights and biases.
+    private struct Normalisation {
+        /// σ, 1 for dead channels.
+        let deviation: [Float]
+
+        /// 0 for dead channels of the teacher, which are zero whatever their weights say, and 1 for the others.
+        let life: [Float]
+        private let mean: [Float]
+
+        var hasDeadChannels: Bool { life.contains(0) }
+
+        init(_ statistics: ChannelStatistics) {
+            mean = statistics.mean
+            life = statistics.deviation.map { $0 > 0 ? 1 : 0 }
+            deviation = statistics.deviation.map { $0 > 0 ? $0 : 1 }
+        }
+
+        /// The bias of `T̂ − S₁`.
+        func differenceBias(teacher: [Float], student: [Float]) -> [Float] {
+            mean.indices.map { channel in
+                life[channel] * (teacher[channel] - mean[channel]) / deviation[channel] - student[channel]
+            }
+        }
+    }
+
+    // MARK: - Layers
 
     /// All layers but the last one, and what that one reads.
     private mutating func autoencoder() -> (phases: [any WorkPhase], features: PanelImage) {
@@ -284,31 +399,43 @@ private struct BranchProgramBuilder {
         return (phases, previous)
     }
 
-    private func layerStage(
-        _ layer: Int, from source: PanelImage, _ kernels: WinogradKernels, bias: [Float], to image: PanelImage,
-        isPooled: Bool
+    /// A layer of both networks, each of them computed point by point.
+    private mutating func pointwise(
+        _ layer: Int, from sources: [PanelImage], to images: [PanelImage]
+    ) -> [NamedPhase] {
+        var phases: [WinogradStage.PointwisePhases] = []
+        for (trunk, (source, image)) in zip(trunks, zip(sources, images)) {
+            phases.append(stage(layer, of: trunk, from: source, to: image, isPooled: false).pointwise(in: &plan))
+        }
+        return [
+            ("conv\(layer), tiles", ConcurrentPhases(phases.map(\.transform))),
+            ("conv\(layer), products", ConcurrentPhases(phases.map(\.targets[0].products))),
+            ("conv\(layer), outputs", ConcurrentPhases(phases.map(\.targets[0].combination))),
+        ]
+    }
+
+    private func stage(
+        _ layer: Int, of trunk: Trunk, from source: PanelImage, to image: PanelImage, isPooled: Bool
     ) -> WinogradStage {
         WinogradStage(
             [.init(.panels(source))],
-            targets: [.init([(0, kernels)], bias: bias, to: .image(image, .rectifier, isPooled: isPooled))],
-            height: sizes[layer].outputHeight, width: sizes[layer].outputWidth, instructionSet: instructionSet)
+            targets: [
+                .init(
+                    [(0, trunk.winograd(layer))], bias: trunk.bias(layer),
+                    to: .image(image, .rectifier, isPooled: isPooled))
+            ], height: sizes[layer - 1].outputHeight, width: sizes[layer - 1].outputWidth,
+            instructionSet: instructionSet)
     }
 
-    /// What the layer behind the pool reads.
-    private mutating func pooledImage(behind layer: Int, channels: Int) -> PanelImage {
-        let next = sizes[layer + 1]
+    /// What the next layer reads, as far as its tiles reach.
+    private mutating func image(behind layer: Int, channels: Int) -> PanelImage {
+        let next = sizes[layer]
         return PanelImage(
             channels: channels, height: next.inputHeight, width: next.inputWidth,
-            extent: WinogradStage.extent(
-                height: next.outputHeight, width: next.outputWidth, kernelSide: next.kernelSide), in: &plan)
-    }
-
-    private mutating func image(ofLayer layer: Int, channels: Int) -> PanelImage {
-        let next = sizes[layer + 1]
-        return PanelImage(
-            channels: channels, height: sizes[layer].outputHeight, width: sizes[layer].outputWidth,
-            extent: WinogradStage.extent(
-                height: next.outputHeight, width: next.outputWidth, kernelSide: next.kernelSide), in: &plan)
+            extent: next.kernelSide > 1
+                ? WinogradStage.extent(
+                    height: next.outputHeight, width: next.outputWidth, kernelSide: next.kernelSide) : (0, 0),
+            in: &plan)
     }
 
     private func kernels(_ weights: Tensor, scale: [Float]? = nil) -> WinogradKernels {

@@ -18,10 +18,7 @@ struct NetworkArchitecture {
         parameters: Autoencoder.parameterShapes(outputChannels: featureCount))
 
     private static func descriptor(_ size: NetworkSize, outputChannels: Int) -> NetworkArchitecture {
-        switch size {
-        case .small:
-            NetworkArchitecture(
-                parameters: PatchDescriptionNetwork.parameterShapes(outputChannels: outputChannels))
-        }
+        NetworkArchitecture(
+            parameters: PatchDescriptionNetwork.parameterShapes(outputChannels: outputChannels, size: size))
     }
 }

@@ -4,7 +4,7 @@ import TensorKernels
 
 /// A frozen teacher network as it was found in a file.
 public struct LoadedTeacher: Sendable {
-    /// `conv1.weight` … `conv4.bias`, weights `[out, in, side, side]`.
+    /// `conv1.weight` … `conv4.bias` (PDN-S) or `conv6.bias` (PDN-M), weights `[out, in, side, side]`.
     public let parameters: ParameterSet
 
     /// Who made it, how and under which terms, as far as the file says; the model card repeats it.

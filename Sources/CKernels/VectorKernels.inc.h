@@ -365,7 +365,8 @@ INLINE void NAME(multiply_rows)(
 TARGET static void NAME(multiply)(
     struct beltwatch_panels a, struct beltwatch_panels b, struct beltwatch_mutable_panels c, ptrdiff_t rows,
     ptrdiff_t inner, ptrdiff_t columns, bool accumulate, struct beltwatch_ahead ahead) {
-    for (ptrdiff_t column = 0; column < columns; column += 2 * LANES) {
+    /* Whole panels with every width of vector: zeros beyond the columns of b make zeros beyond those of c. */
+    for (ptrdiff_t column = 0; column < (columns + PANEL - 1) / PANEL * PANEL; column += 2 * LANES) {
         const ptrdiff_t panel = column / PANEL, inside = column % PANEL;
         for (ptrdiff_t k = 0; k < inner; k += CHAIN) {
             const float *run = b.base + panel * b.panel_step + k * PANEL;

@@ -122,5 +122,16 @@ extension ByteCountArgument {
 }
 
 extension Method: ExpressibleByArgument {}
-extension NetworkSize: ExpressibleByArgument {}
+extension NetworkSize: ExpressibleByArgument {
+    /// The sizes that can be trained; models of others can be loaded.
+    private static let trainable = [NetworkSize.small]
+
+    public init?(argument: String) {
+        guard let size = Self.trainable.first(where: { $0.rawValue == argument }) else { return nil }
+        self = size
+    }
+
+    public static var allValueStrings: [String] { trainable.map(\.rawValue) }
+}
+
 extension WeightPrecision: ExpressibleByArgument {}

@@ -9,11 +9,11 @@ import Testing
     private let engine = ReferenceConvolution(threads: 2)
 
     /// Every number from its definition, by the plainest loops.
-    @Test func scoresAreWhatTheDefinitionSays() throws {
-        let model = AnomalyModel.narrow()
+    @Test(arguments: NetworkSize.allCases) func scoresAreWhatTheDefinitionSays(size: NetworkSize) throws {
+        let model = AnomalyModel.narrow(size: size)
         let image = model.selfTest.image.normalised()
-        let teacher = try PatchDescriptionNetwork(parameters: model.teacher).forward(image, on: engine)
-        let student = try PatchDescriptionNetwork(parameters: model.student).forward(image, on: engine)
+        let teacher = try PatchDescriptionNetwork(parameters: model.teacher, size: size).forward(image, on: engine)
+        let student = try PatchDescriptionNetwork(parameters: model.student, size: size).forward(image, on: engine)
         let autoencoder = try Autoencoder(parameters: model.autoencoder).forward(image, on: engine)
         #expect(teacher.shape == [3, 56, 56] && student.shape == [6, 56, 56] && autoencoder.shape == [3, 56, 56])
 

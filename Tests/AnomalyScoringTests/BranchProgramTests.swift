@@ -49,6 +49,28 @@ import Testing
         expectAgreement(program.observe(image), networks.observe(image, on: ReferenceConvolution(threads: 2)))
     }
 
+    /// PDN-M: its last layer is 1×1 behind a rectifier, so that its maps are made in another way.
+    @Test(arguments: InstructionSet.allCases.filter { $0 <= .best })
+    func aMediumProgramSeesWhatTheLayersSee(set: InstructionSet) throws {
+        var generator = LinearCongruential(seed: 3)
+        let sides = [4, 4, 1, 3, 4, 1]
+        let names = (1...6).map { "conv\($0)" }
+        let teacher = generator.parameters(names: names, widths: [3, 4, 17, 6, 40, 5, 5], kernelSides: sides)
+        let student = generator.parameters(names: names, widths: [3, 4, 5, 33, 7, 10, 10], kernelSides: sides)
+        for dead in [nil, 2] {
+            var statistics = ChannelStatistics(
+                mean: [0.1, -0.2, 0.3, 0, 0.05], deviation: [0.5, 1.5, 0.8, 1.1, 0.9])
+            if let dead { statistics.deviation[dead] = 0 }
+            let networks = BranchNetworks(
+                teacher: NormalisedTeacher(
+                    network: try PatchDescriptionNetwork(parameters: teacher, size: .medium), statistics: statistics),
+                student: try PatchDescriptionNetwork(parameters: student, size: .medium),
+                autoencoder: try Autoencoder(parameters: generator.autoencoder(outputChannels: 5)))
+            let program = BranchProgram(networks, threads: 2, instructionSet: set)
+            expectAgreement(program.observe(image), networks.observe(image, on: ReferenceConvolution(threads: 2)))
+        }
+    }
+
     @Test func aDeadChannelOfTheTeacherIsZero() throws {
         let networks = try networks { $0.teacherStatistics.deviation[1] = 0 }
         let observation = BranchProgram(networks, threads: 2).observe(image)

@@ -36,10 +36,12 @@ struct LinearCongruential: RandomNumberGenerator {
         return parameters
     }
 
-    /// PDN-S with four, five and six channels inside.
-    mutating func patchDescription(outputChannels: Int) -> ParameterSet {
-        parameters(
-            names: (1...4).map { "conv\($0)" }, widths: [3, 4, 5, 6, outputChannels], kernelSides: [4, 4, 3, 4])
+    /// PDN-S with four, five and six channels inside, or PDN-M with seven and eight as well.
+    mutating func patchDescription(outputChannels: Int, size: NetworkSize = .small) -> ParameterSet {
+        let kernelSides = size == .small ? [4, 4, 3, 4] : [4, 4, 1, 3, 4, 1]
+        return parameters(
+            names: kernelSides.indices.map { "conv\($0 + 1)" },
+            widths: [3] + (4..<3 + kernelSides.count) + [outputChannels], kernelSides: kernelSides)
     }
 
     /// The autoencoder for 256×256 pixels with four channels inside.
@@ -53,11 +55,11 @@ struct LinearCongruential: RandomNumberGenerator {
 
 extension AnomalyModel {
     /// A narrow model with teacher features of `channels` channels and made-up statistics.
-    static func narrow(channels: Int = 3, seed: UInt64 = 1) -> AnomalyModel {
+    static func narrow(channels: Int = 3, size: NetworkSize = .small, seed: UInt64 = 1) -> AnomalyModel {
         var generator = LinearCongruential(seed: seed)
         return AnomalyModel(
-            method: .puad, size: .small, teacher: generator.patchDescription(outputChannels: channels),
-            student: generator.patchDescription(outputChannels: 2 * channels),
+            method: .puad, size: size, teacher: generator.patchDescription(outputChannels: channels, size: size),
+            student: generator.patchDescription(outputChannels: 2 * channels, size: size),
             autoencoder: generator.autoencoder(outputChannels: channels),
             teacherStatistics: ChannelStatistics(
                 mean: (0..<channels).map { 0.1 * Float($0) }, deviation: (0..<channels).map { 0.5 + 0.25 * Float($0) }),

@@ -86,7 +86,7 @@ import Testing
         ("\"version\":1", "\"version\":2", "version"),
         ("\"format\":\"beltwatch-model\"", "\"format\":\"other\"", "manifest"),
         ("\"method\":\"puad\"", "\"method\":\"psychic\"", "manifest"),
-        ("\"size\":\"s\"", "\"size\":\"m\"", "manifest"),
+        ("\"size\":\"s\"", "\"size\":\"l\"", "manifest"),
         ("\"seed\":18446744073709551615", "\"seed\":-1", "manifest"),
         ("\"shrinkage\"", "\"shrunk\"", "manifest"),
         ("\"shrinkage\":0.30000000000000004", "\"shrinkage\":1.5", "range"),
@@ -122,6 +122,11 @@ import Testing
         #expect(
             try refusal { $0 + [StoredTensor("student.conv5.bias", shape: [1], [Float(0)])] }
                 == .unexpectedTensor("student.conv5.bias"))
+        var medium = ModelFixture.float16
+        medium.size = .medium
+        #expect(
+            try refusal(of: medium) { $0 }
+                == .shape(tensor: "teacher.conv1.weight", found: [128, 3, 4, 4], expected: [256, 3, 4, 4]))
         let doubles = StoredTensor("channels.mean", shape: [384], [Double](repeating: 0, count: 384))
         #expect(
             try refusal { $0.map { $0.name == doubles.name ? doubles : $0 } }
@@ -226,10 +231,12 @@ import Testing
     }
 
     /// The check that a model with other tensors fails, whose digests are right all the same.
-    private func refusal(_ change: ([StoredTensor]) -> [StoredTensor]) throws -> ModelCheck {
+    private func refusal(
+        of model: AnomalyModel = ModelFixture.float16, _ change: ([StoredTensor]) -> [StoredTensor]
+    ) throws -> ModelCheck {
         let file = ModelFixture.encodedFloat16
         let changed = SafetensorsFile(tensors: change(file.tensors), metadata: [:])
-        let manifest = try ModelManifest(of: ModelFixture.float16, dataDigest: changed.dataDigest).text()
+        let manifest = try ModelManifest(of: model, dataDigest: changed.dataDigest).text()
         try SafetensorsFile(tensors: changed.tensors, metadata: ModelFile.metadata(manifest: manifest)).write(to: path)
         return try refusal()
     }

@@ -46,10 +46,35 @@ import Testing
         #expect(isClose(mean(output), 0.9605212278))
     }
 
-    @Test func chosenChannelsAreThoseOfTheWholeOutput() {
+    /// As many convolutions wider than one pixel with the same padding: the same fields, so the same numbers.
+    @Test func theMediumNetworkDescribesTheSameFields() throws {
+        let medium = try PatchDescriptionNetwork(
+            parameters: .means(PatchDescriptionNetwork.parameterShapes(outputChannels: 384, size: .medium)),
+            size: .medium)
+        let constant = medium.forward(Tensor(shape: [3, 256, 256], repeating: 0.7), on: engine)
+        #expect(constant.shape == [384, 56, 56])
+        #expect(constant.values.allSatisfy { isClose($0, 0.7) })
+
+        let ramp = Tensor(shape: [3, 256, 256], values: (0..<3 * 256 * 256).map { Float($0 % 256) })
+        let columns = medium.forward(ramp, on: engine)
+        let wrong = columns.values.indices.first { !isClose(columns.values[$0], Double(4 * ($0 % 56) + 16)) }
+        #expect(wrong == nil)
+
+        let padded = try PatchDescriptionNetwork(parameters: medium.parameters, size: .medium, padded: true)
+        let faded = padded.forward(Tensor(shape: [3, 256, 256], repeating: 1), on: engine)
+        #expect(faded.shape == [384, 64, 64])
+        for (y, x, expected) in [(0, 0, 0.2808447944), (0, 32, 0.5299479167), (32, 32, 1), (63, 63, 0.4925554064)] {
+            #expect(isClose(faded.values[(383 * 64 + y) * 64 + x], expected))
+        }
+        #expect(isClose(mean(faded), 0.9605212278))
+    }
+
+    @Test(arguments: PatchDescriptionNetwork.Size.allCases)
+    func chosenChannelsAreThoseOfTheWholeOutput(size: PatchDescriptionNetwork.Size) throws {
         var generator = LinearCongruential(seed: 1)
-        var network = network
-        network.parameters = PatchDescriptionNetwork.defaultParameters(outputChannels: 384, using: &generator)
+        let network = try PatchDescriptionNetwork(
+            parameters: PatchDescriptionNetwork.defaultParameters(outputChannels: 384, size: size, using: &generator),
+            size: size)
         let image = generator.tensor([3, 64, 48], in: -2...2)
         let whole = network.forward(image, on: engine)
         let some = network.forward(image, channels: 100..<164, on: engine)

@@ -12,10 +12,12 @@ import Testing
 @Suite struct GradientTests {
     private let engine = ReferenceConvolution(threads: 2)
 
-    @Test(arguments: [false, true]) func patchDescriptionNetwork(padded: Bool) throws {
+    @Test(arguments: PatchDescriptionNetwork.Size.allCases, [false, true])
+    func patchDescriptionNetwork(size: PatchDescriptionNetwork.Size, padded: Bool) throws {
         var generator = LinearCongruential(seed: 11)
-        var network = try PatchDescriptionNetwork.narrow(outputChannels: 6, padded: padded, using: &generator)
-        network.parameters.fixRectifiers(using: &generator)
+        var network = try PatchDescriptionNetwork.narrow(
+            outputChannels: 6, size: size, padded: padded, using: &generator)
+        network.parameters.fixRectifiers(besides: [size == .small ? "conv4" : "conv6"], using: &generator)
         let image = generator.tensor([3, 41, 48], in: 0.5...2)
         for channels in [0..<6, 2..<5] {
             let (output, tape) = network.forwardRecording(image, channels: channels, on: engine)
@@ -34,7 +36,8 @@ import Testing
     @Test(arguments: [0, 0.2] as [Float]) func autoencoder(dropout: Float) throws {
         var generator = LinearCongruential(seed: 12)
         var network = try Autoencoder.narrow(outputChannels: 6, using: &generator)
-        network.parameters.fixRectifiers(using: &generator)
+        network.parameters.fixRectifiers(
+            besides: ["encoder.enconv6", "decoder.deconv8"], using: &generator)
         network.dropoutProbability = dropout
         let image = generator.tensor([3, 128, 128], in: 0.5...2)
         let masks = RandomStream(seed: 1, stream: .dropout)
@@ -102,8 +105,11 @@ import Testing
 
 extension ParameterSet {
     /// Positive weights whose sums keep the mean of inputs every other of which is zero; biases that decide the rectifiers.
-    fileprivate mutating func fixRectifiers(using generator: inout LinearCongruential) {
-        let unrectified = ["conv4.bias", "encoder.enconv6.bias", "decoder.deconv8.bias"]
+    ///
+    /// - Parameter besides: The layers that have none.
+    fileprivate mutating func fixRectifiers(
+        besides unrectified: [String], using generator: inout LinearCongruential
+    ) {
         for position in 0..<count {
             let shape = self[position].shape
             for index in self[position].values.indices {
@@ -111,7 +117,7 @@ extension ParameterSet {
                     let fanIn = Float(shape[1] * shape[2] * shape[3])
                     self[position].values[index] = generator.uniform(in: 0.5...1.5) * 2 / fanIn
                 } else {
-                    let closes = index % 2 == 1 && !unrectified.contains(names[position])
+                    let closes = index % 2 == 1 && !unrectified.contains { names[position] == "\($0).bias" }
                     self[position].values[index] = closes ? -50 : 0.1
                 }
             }

@@ -17,6 +17,19 @@ import Testing
         }
     }
 
+    @Test func theMediumNetworkStartsLikeTheSmallOne() {
+        var stream = RandomStream(seed: 2, stream: .initialisation)
+        let parameters = PatchDescriptionNetwork.defaultParameters(
+            outputChannels: 768, size: .medium, using: &stream)
+        for (position, inputs) in [(0, 48), (2, 4096), (4, 512), (6, 4608), (8, 8192), (10, 768)] {
+            let bound = 1 / Float(inputs).squareRoot()
+            for tensor in [parameters[position], parameters[position + 1]] {
+                let largest = tensor.values.map(abs).max() ?? 0
+                #expect((0.9 * bound...bound).contains(largest))
+            }
+        }
+    }
+
     @Test func sameSeedGivesTheSameParameters() {
         func parameters(seed: UInt64) -> ParameterSet {
             var stream = RandomStream(seed: seed, stream: .initialisation)

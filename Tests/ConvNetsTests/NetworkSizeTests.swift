@@ -24,6 +24,32 @@ import Testing
         #expect(total == 8_057_856)
     }
 
+    @Test func countsOfTheMediumNetworksAreThePublishedOnes() throws {
+        func network(outputChannels: Int, padded: Bool = false) throws -> PatchDescriptionNetwork {
+            try PatchDescriptionNetwork(
+                parameters: .means(
+                    PatchDescriptionNetwork.parameterShapes(outputChannels: outputChannels, size: .medium)),
+                size: .medium, padded: padded)
+        }
+        let teacher = try network(outputChannels: 384)
+        let student = try network(outputChannels: 768)
+        #expect(teacher.outputChannels == 384 && student.outputChannels == 768)
+        #expect(teacher.parameters.valueCount == 8_026_624)
+        #expect(student.parameters.valueCount == 11_615_488)
+        let total = [teacher.parameters, student.parameters, autoencoder.parameters].reduce(0) { $0 + $1.valueCount }
+        #expect(total == 20_738_432)
+        #expect(teacher.multiplyAccumulates(imageHeight: 256, imageWidth: 256) == 52_029_927_424)
+        #expect(student.multiplyAccumulates(imageHeight: 256, imageWidth: 256) == 63_282_196_480)
+
+        func sides(_ network: PatchDescriptionNetwork) -> [Int] {
+            network.layerSizes(imageHeight: 256, imageWidth: 256).flatMap { [$0.inputHeight, $0.outputHeight] }
+        }
+        #expect(sides(teacher) == [256, 253, 126, 123, 61, 61, 61, 59, 59, 56, 56, 56])
+        #expect(
+            sides(try network(outputChannels: 384, padded: true))
+                == [256, 259, 130, 133, 67, 67, 67, 67, 67, 64, 64, 64])
+    }
+
     @Test func multiplicationCountsAreThePublishedOnes() {
         #expect(teacher.multiplyAccumulates(imageHeight: 256, imageWidth: 256) == 15_310_903_296)
         #expect(student.multiplyAccumulates(imageHeight: 256, imageWidth: 256) == 20_243_404_800)
@@ -75,6 +101,23 @@ import Testing
             #expect(throws: error) {
                 try PatchDescriptionNetwork(parameters: .means(shapes.map { $0.name == name ? (name, shape) : $0 }))
             }
+        }
+    }
+
+    @Test func parametersOfTheOtherSizeAreRefused() {
+        let network = "patch description network"
+        let medium = PatchDescriptionNetwork.parameterShapes(outputChannels: 384, size: .medium)
+        #expect(
+            throws: NetworkError.wrongShape(
+                "conv3.weight", network: network, found: [256, 256, 3, 3], expected: "[channels, 256, 1, 1]")
+        ) { try PatchDescriptionNetwork(parameters: .means(shapes), size: .medium) }
+        #expect(
+            throws: NetworkError.wrongShape(
+                "conv3.weight", network: network, found: [512, 512, 1, 1], expected: "[channels, 512, 3, 3]")
+        ) { try PatchDescriptionNetwork(parameters: .means(medium)) }
+        #expect(throws: NetworkError.missingParameter("conv6.bias", network: network)) {
+            try PatchDescriptionNetwork(
+                parameters: .means(medium.filter { $0.name != "conv6.bias" }), size: .medium)
         }
     }
 

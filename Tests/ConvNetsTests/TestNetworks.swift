@@ -20,18 +20,21 @@ struct LinearCongruential: RandomNumberGenerator {
 }
 
 extension PatchDescriptionNetwork {
-    /// Widths 5, 6, 7 and `outputChannels`.
+    /// Widths 5, 6, 7 and, for PDN-M, 8 and 9; then `outputChannels`.
     static func narrow(
-        outputChannels: Int, padded: Bool = false, using generator: inout some RandomNumberGenerator
+        outputChannels: Int, size: Size = .small, padded: Bool = false,
+        using generator: inout some RandomNumberGenerator
     ) throws -> PatchDescriptionNetwork {
-        let architecture = Architecture(layers: [
-            .init(name: "conv1", outputChannels: 5, inputChannels: 3, kernelSide: 4),
-            .init(name: "conv2", outputChannels: 6, inputChannels: 5, kernelSide: 4),
-            .init(name: "conv3", outputChannels: 7, inputChannels: 6, kernelSide: 3),
-            .init(name: "conv4", outputChannels: outputChannels, inputChannels: 7, kernelSide: 4),
-        ])
+        let kernelSides = size == .small ? [4, 4, 3, 4] : [4, 4, 1, 3, 4, 1]
+        let widths = [3] + (5..<4 + kernelSides.count) + [outputChannels]
+        let architecture = Architecture(
+            layers: kernelSides.enumerated().map { position, side in
+                .init(
+                    name: "conv\(position + 1)", outputChannels: widths[position + 1], inputChannels: widths[position],
+                    kernelSide: side)
+            })
         return try PatchDescriptionNetwork(
-            parameters: architecture.defaultParameters(using: &generator), padded: padded)
+            parameters: architecture.defaultParameters(using: &generator), size: size, padded: padded)
     }
 }
 

@@ -115,7 +115,7 @@ struct beltwatch_vector_kernels {
     /* Σ a[i] · b[i], in double. */
     double (*dot)(const float *a, const double *b, ptrdiff_t count);
 
-    /* c = a · b, or += : a is rows × inner, b inner × columns, c rows × columns. */
+    /* c = a · b, or += : a is rows × inner, b inner × columns, c rows × columns; whole panels of c are written. */
     void (*multiply)(
         struct beltwatch_panels a, struct beltwatch_panels b, struct beltwatch_mutable_panels c, ptrdiff_t rows,
         ptrdiff_t inner, ptrdiff_t columns, bool accumulate, struct beltwatch_ahead ahead);
