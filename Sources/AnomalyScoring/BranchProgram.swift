@@ -200,7 +200,7 @@ private struct BranchProgramBuilder {
 
     private mutating func small(from pooled2: [PanelImage], _ reconstruction: PanelImage) -> [NamedPhase] {
         let features = trunks.map { image(behind: 3, channels: $0.channels(3)) }
-        let conv3 = pointwise(3, from: pooled2, to: features)
+        let conv3 = layer(3, from: pooled2, to: features)
 
         let student = networks.student.parameters
         let half = student.weight("conv4").shape[0] / 2
@@ -272,9 +272,9 @@ private struct BranchProgramBuilder {
                     to: .image(images.1, .rectifier), instructionSet: instructionSet)
             })
         let features4 = trunks.map { image(behind: 4, channels: $0.channels(4)) }
-        let conv4 = pointwise(4, from: features3, to: features4)
+        let conv4 = layer(4, from: features3, to: features4)
         let features5 = trunks.map { image(behind: 5, channels: $0.channels(5)) }
-        let conv5 = pointwise(5, from: features4, to: features5)
+        let conv5 = layer(5, from: features4, to: features5)
 
         let student = networks.student.parameters
         let weights = student.weight("conv6")
@@ -399,14 +399,22 @@ private struct BranchProgramBuilder {
         return (phases, previous)
     }
 
-    /// A layer of both networks, each of them computed point by point.
-    private mutating func pointwise(
+    /// A layer of both networks behind the pools, without a pool of its own.
+    ///
+    /// Tilewise it makes a few long pieces, whose products stay in a core's cache; with more threads than those, point by
+    /// point it keeps all of them busy. Both give the same bits.
+    private mutating func layer(
         _ layer: Int, from sources: [PanelImage], to images: [PanelImage]
     ) -> [NamedPhase] {
-        var phases: [WinogradStage.PointwisePhases] = []
-        for (trunk, (source, image)) in zip(trunks, zip(sources, images)) {
-            phases.append(stage(layer, of: trunk, from: source, to: image, isPooled: false).pointwise(in: &plan))
+        let mostThreadsTilewise = 4
+        let stages = zip(trunks, zip(sources, images)).map { trunk, images in
+            stage(layer, of: trunk, from: images.0, to: images.1, isPooled: false)
         }
+        guard threads > mostThreadsTilewise else {
+            return [("conv\(layer), both networks", ConcurrentPhases(stages.map { $0.tilewise() }))]
+        }
+        var phases: [WinogradStage.PointwisePhases] = []
+        for stage in stages { phases.append(stage.pointwise(in: &plan)) }
         return [
             ("conv\(layer), tiles", ConcurrentPhases(phases.map(\.transform))),
             ("conv\(layer), products", ConcurrentPhases(phases.map(\.targets[0].products))),
