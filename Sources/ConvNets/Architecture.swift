@@ -10,13 +10,12 @@ struct Architecture {
         let outputChannels: Int
         let inputChannels: Int
         let kernelSide: Int
+        var hasBias = true
 
         /// The weight, then the bias.
         var parameterShapes: [(name: String, shape: [Int])] {
-            [
-                ("\(name).weight", [outputChannels, inputChannels, kernelSide, kernelSide]),
-                ("\(name).bias", [outputChannels]),
-            ]
+            let weight = ("\(name).weight", [outputChannels, inputChannels, kernelSide, kernelSide])
+            return hasBias ? [weight, ("\(name).bias", [outputChannels])] : [weight]
         }
     }
 

@@ -7,11 +7,15 @@ struct ConvolutionLayer: Sendable {
     /// `<name>.weight` and `<name>.bias` are the parameters.
     let name: String
 
-    /// Where the weights are in the parameter set; the bias follows.
+    /// Where the weights are in the parameter set; the bias follows, if there is one.
     let weightIndex: Int
     let stride: Int
     let padding: Int
+
+    /// From one weight of a kernel to the next, in pixels.
+    var dilation = 1
     let activation: Activation
+    var hasBias = true
 
     func geometry(
         inputHeight: Int, inputWidth: Int, parameters: ParameterSet, channels: Range<Int>? = nil
@@ -20,7 +24,7 @@ struct ConvolutionLayer: Sendable {
         return ConvolutionGeometry(
             inputChannels: weightShape[1], inputHeight: inputHeight, inputWidth: inputWidth,
             outputChannels: channels?.count ?? weightShape[0], kernelSide: weightShape[2], stride: stride,
-            padding: padding)
+            padding: padding, dilation: dilation)
     }
 
     private func geometry(for input: Tensor, parameters: ParameterSet, channels: Range<Int>?) -> ConvolutionGeometry {
@@ -38,17 +42,20 @@ struct ConvolutionLayer: Sendable {
     ) -> Tensor {
         let geometry = geometry(for: input, parameters: parameters, channels: channels)
         let first = channels?.lowerBound ?? 0
+        let bias =
+            hasBias
+            ? parameters[weightIndex + 1].values[first..<first + geometry.outputChannels]
+            : ArraySlice(repeating: 0, count: geometry.outputChannels)
         return Tensor(shape: [geometry.outputChannels, geometry.outputHeight, geometry.outputWidth]) { output in
             engine.forward(
                 input.values.span,
                 weights: parameters[weightIndex].values.span.extracting(
                     geometry.weightRange(ofChannelsFrom: first)),
-                bias: parameters[weightIndex + 1].values.span.extracting(first..<first + geometry.outputChannels),
-                activation: activation, geometry: geometry, into: &output)
+                bias: bias.span, activation: activation, geometry: geometry, into: &output)
         }
     }
 
-    /// Adds ∂L/∂weights and ∂L/∂bias to `gradients`.
+    /// Adds ∂L/∂weights and, where there is a bias, ∂L/∂bias to `gradients`.
     ///
     /// - Parameter outputGradient: With respect to the sums before the activation, of `channels` alone.
     func addParameterGradients(
@@ -64,6 +71,7 @@ struct ConvolutionLayer: Sendable {
                 from: outputGradient.values.span, input: input.values.span, geometry: geometry,
                 accumulatingInto: &weights)
         }
+        guard hasBias else { return }
         gradients[weightIndex + 1].values.withUnsafeMutableBufferPointer { all in
             var biases = UnsafeMutableBufferPointer(rebasing: all[first..<first + geometry.outputChannels]).mutableSpan
             addChannelSums(of: outputGradient.values.span, to: &biases)
