@@ -48,9 +48,11 @@ struct Export: ParsableCommand {
         let engine = ReferenceConvolution(threads: 2)
         var stream = RandomStream(seed: 7, stream: .initialisation)
         let teacher = try PatchDescriptionNetwork(
-            parameters: PatchDescriptionNetwork.defaultParameters(outputChannels: 384, using: &stream))
+            parameters: PatchDescriptionNetwork.defaultParameters(
+                outputChannels: 384, size: size, using: &stream), size: size)
         let student = try PatchDescriptionNetwork(
-            parameters: PatchDescriptionNetwork.defaultParameters(outputChannels: 768, using: &stream))
+            parameters: PatchDescriptionNetwork.defaultParameters(
+                outputChannels: 768, size: size, using: &stream), size: size)
         let autoencoder = try Autoencoder(
             parameters: Autoencoder.defaultParameters(outputChannels: 384, using: &stream))
         let (training, heldOut) = (

@@ -31,8 +31,9 @@ struct Layers: ParsableCommand {
         let stopwatch = StopwatchEngine(timing: engine)
         let networks = BranchNetworks(
             teacher: NormalisedTeacher(
-                network: try PatchDescriptionNetwork(parameters: model.teacher), statistics: model.teacherStatistics),
-            student: try PatchDescriptionNetwork(parameters: model.student),
+                network: try PatchDescriptionNetwork(parameters: model.teacher, size: model.size),
+                statistics: model.teacherStatistics),
+            student: try PatchDescriptionNetwork(parameters: model.student, size: model.size),
             autoencoder: try Autoencoder(parameters: model.autoencoder))
         let detector = try AnomalyDetector(model: model, threads: threads)
         let image = model.selfTest.image.normalised()
