@@ -9,7 +9,7 @@ BUILD_PACKAGES := $(TOOLCHAIN_PACKAGES) pkg-config libgstreamer1.0-dev libgstrea
     libzmq3-dev
 RUN_PACKAGES := gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
 BENCHMARK_PACKAGES := python3 python3-venv
-TEST_PACKAGES := gstreamer1.0-plugins-ugly gstreamer1.0-tools python3-zmq systemd util-linux
+TEST_PACKAGES := gstreamer1.0-plugins-ugly gstreamer1.0-tools python3-zmq qemu-user systemd util-linux
 
 RELEASE := -c release
 # Tests reach internal types; debug kernels crawl, so tests are built like the product.
@@ -17,7 +17,7 @@ TESTING := -c release -Xswiftc -enable-testing --scratch-path .build-tests
 # OpenBLAS starts its pool when it is loaded; our own threads call it one at a time.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test benchmark build install lint run-packages test-packages benchmark-packages clean
+.PHONY: demo test test-older-cpus benchmark build install lint run-packages test-packages benchmark-packages clean
 
 # Where `make install` puts the programs and the teacher; DESTDIR goes in front.
 PREFIX ?= /usr
@@ -33,6 +33,19 @@ test: test-packages lint
 	@if grep -E '^$(CURDIR)/(Sources|Tests)/.*warning:' .build-tests/build.log; then \
 	    echo 'the build has warnings in our targets' >&2; exit 1; fi
 	@swift test --skip-build $(TESTING) --disable-xctest
+	@$(MAKE) --no-print-directory test-older-cpus
+
+# As qemu-user calls them, less what it would warn about: the first has no AVX2, the second has; no qemu has AVX-512.
+OLDER_CPUS := Nehalem Haswell-noTSX,-pcid,-x2apic,-tsc-deadline,-invpcid
+
+## test-older-cpus: the kernels' tests, as `test` has built them, on emulated CPUs; the last step of `test`
+test-older-cpus:
+	@bundle="$$(swift build $(TESTING) --show-bin-path)/beltwatchPackageTests.xctest"; \
+	for cpu in $(OLDER_CPUS); do \
+	    echo "the kernels on an emulated $${cpu%%[-,]*}, which takes a minute:"; \
+	    env -u OPENBLAS_CORETYPE qemu-x86_64 -cpu "$$cpu" "$$bundle" --testing-library swift-testing \
+	        --filter '^TensorKernelsTests\.' --skip ChangeNoBit 2>&1 | grep -Ev ' (started\.|passed after)|Test case passing' || exit; \
+	done
 
 ## benchmark: our engine beside ONNX Runtime and OpenVINO from PyPI; Tests/Benchmarks/benchmark.py lists the settings
 benchmark: benchmark-packages

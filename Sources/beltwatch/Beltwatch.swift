@@ -1,7 +1,7 @@
 import ArgumentParser
 import InspectionProtocol
 
-/// The tool beside the daemon: makes models, judges them, replays recordings, watches verdicts.
+/// The tool beside the daemon: makes models, judges them, replays recordings, watches verdicts, measures the box.
 @main
 struct Beltwatch: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -16,9 +16,14 @@ struct Beltwatch: ParsableCommand {
               beltwatchd --config station.yaml
               beltwatch watch tcp://127.0.0.1:5556
 
+            On a new box first:
+
+              beltwatch benchmark --cpu
+
             Exit status: 0 done, 64 wrong usage, 65 unusable input, 66 input not found, 69 endpoint not \
-            available, 70 training diverged, 73 output cannot be written, 78 unusable configuration, 130 interrupted.
+            available, 70 training diverged or the machine computes wrongly, 73 output cannot be written, 78 unusable \
+            configuration, 130 interrupted.
             """,
         version: SoftwareVersion.current,
-        subcommands: [Train.self, Evaluate.self, Replay.self, Watch.self, Synthesize.self])
+        subcommands: [Train.self, Evaluate.self, Replay.self, Watch.self, Benchmark.self, Synthesize.self])
 }

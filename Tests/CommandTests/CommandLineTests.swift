@@ -5,7 +5,7 @@ extension CommandTests {
     /// What the command lines say and understand.
     @Suite struct CommandLineTests {
         @Test(arguments: [
-            ["train"], ["evaluate"], ["replay"], ["watch"], ["synthesize"], ["synthesize", "dataset"],
+            ["train"], ["evaluate"], ["replay"], ["watch"], ["benchmark"], ["synthesize"], ["synthesize", "dataset"],
             ["synthesize", "recording"],
         ])
         func helpShowsAnExample(_ command: [String]) throws {
@@ -17,7 +17,9 @@ extension CommandTests {
 
         @Test func theFirstHelpNamesEveryCommandAndExitStatus() throws {
             let help = try beltwatch("--help").output
-            for word in ["train", "evaluate", "replay", "watch", "synthesize", "64", "65", "66", "73", "130"] {
+            for word in [
+                "train", "evaluate", "replay", "watch", "benchmark", "synthesize", "64", "65", "66", "70", "73", "130",
+            ] {
                 #expect(help.contains(word))
             }
         }
@@ -35,6 +37,8 @@ extension CommandTests {
             (["replay", "x", "--model", "y", "--offset", "3"], "--offset needs --every"),
             (["replay", "x", "--model", "y", "--publish", "127.0.0.1:5556"], "neither tcp nor ipc"),
             (["watch"], "endpoint"),
+            (["benchmark"], "--cpu, --model, or both"),
+            (["benchmark", "--cpu", "--threads", "0"], "1 to 256"),
             (["watch", "tcp://127.0.0.1"], "not tcp://host:port"),
             (["synthesize", "recording", "x.mkv", "--good", "0", "--logical", "0", "--structural", "0"], "one part"),
             (["synthesize", "recording", "x.mp4"], ".mkv"),

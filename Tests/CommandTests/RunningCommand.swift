@@ -33,13 +33,17 @@ final class RunningCommand: Sendable {
     private let processID: pid_t
     private let arguments: [String]
 
-    init(_ arguments: [String], in directory: String? = nil) throws {
+    /// - Parameter cpu: A CPU that qemu-user emulates, as `qemu-x86_64 -cpu help` calls it; nil runs on this one.
+    init(_ arguments: [String], in directory: String? = nil, emulating cpu: String? = nil) throws {
         let process = Process()
-        process.executableURL = Self.program
-        process.arguments = arguments
+        process.executableURL = cpu == nil ? Self.program : URL(filePath: "/usr/bin/qemu-x86_64")
+        process.arguments = (cpu.map { ["-cpu", $0, Self.program.path] } ?? []) + arguments
         process.standardInput = FileHandle.nullDevice
         // Help as it is on a wide terminal, where no example is wrapped.
-        process.environment = ProcessInfo.processInfo.environment.merging(["COLUMNS": "400"]) { $1 }
+        var environment = ProcessInfo.processInfo.environment.merging(["COLUMNS": "400"]) { $1 }
+        // What is set for this CPU would have OpenBLAS take kernels that the emulated one lacks.
+        if cpu != nil { environment["OPENBLAS_CORETYPE"] = nil }
+        process.environment = environment
         if let directory { process.currentDirectoryURL = URL(filePath: directory) }
         let heard = Monitor(Heard())
         self.heard = heard
