@@ -1,9 +1,10 @@
 import TensorKernels
 
-/// Adam (Kingma & Ba 2015, Algorithm 1, arXiv:1412.6980) with L2 regularisation, as PyTorch's `Adam` computes it.
+/// Adam (Kingma & Ba 2015, Algorithm 1, arXiv:1412.6980) and AdamW (Loshchilov & Hutter 2019, Algorithm 2,
+/// arXiv:1711.05101), as PyTorch computes them.
 ///
-/// `g ← g + λ·θ`, `m ← β₁·m + (1 − β₁)·g`, `v ← β₂·v + (1 − β₂)·g²`,
-/// `θ ← θ − η·(m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
+/// `m ← β₁·m + (1 − β₁)·g`, `v ← β₂·v + (1 − β₂)·g²`, `θ ← θ − η·(m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`, where Adam
+/// begins with `g ← g + λ·θ` and AdamW with `θ ← θ·(1 − η·λ)`.
 ///
 /// The moments and the step count are its whole state: saved and restored, it goes on where it was.
 public struct Adam: Sendable {
@@ -18,10 +19,21 @@ public struct Adam: Sendable {
         /// ε, added to the root and not under it.
         public var epsilon: Float = 1e-8
 
-        /// λ, added to the gradient as λ·θ. Larger values keep the weights smaller.
+        /// λ. Larger values keep the weights smaller.
         public var weightDecay: Float = 1e-5
 
+        public var decay = Decay.regularisation
+
         public init() {}
+    }
+
+    /// How λ pulls at the weights.
+    public enum Decay: String, Hashable, Sendable, Codable {
+        /// Adam: λ·θ joins the gradient, and the moments scale it.
+        case regularisation
+
+        /// AdamW: past the moments, by η·λ of the weight.
+        case decoupled
     }
 
     public var configuration: Configuration
@@ -60,7 +72,9 @@ public struct Adam: Sendable {
         let stepSize = Float(Double(learningRate) / firstCorrection)
         let inverseRoot = Float(1 / secondCorrection.squareRoot())
         let (newShare, newSquareShare) = (1 - configuration.gradientDecay, 1 - configuration.squaredGradientDecay)
-        let (epsilon, weightDecay) = (configuration.epsilon, configuration.weightDecay)
+        let epsilon = configuration.epsilon
+        let regularisation = configuration.decay == .regularisation ? configuration.weightDecay : 0
+        let shrinkage = configuration.decay == .decoupled ? 1 - learningRate * configuration.weightDecay : 1
         for position in 0..<parameters.count {
             parameters[position].values.withUnsafeMutableBufferPointer { parameter in
                 firstMoments[position].values.withUnsafeMutableBufferPointer { first in
@@ -68,12 +82,13 @@ public struct Adam: Sendable {
                         gradients[position].values.withUnsafeBufferPointer { gradient in
                             forEachRange(of: gradient.count, threads: threads) { range in
                                 for index in range {
-                                    let g = gradient[index] + weightDecay * parameter[index]
+                                    let g = gradient[index] + regularisation * parameter[index]
                                     let m = first[index] + newShare * (g - first[index])
                                     let v = second[index] + newSquareShare * (g * g - second[index])
                                     first[index] = m
                                     second[index] = v
-                                    parameter[index] -= stepSize * m / (v.squareRoot() * inverseRoot + epsilon)
+                                    let move = stepSize * m / (v.squareRoot() * inverseRoot + epsilon)
+                                    parameter[index] = shrinkage * parameter[index] - move
                                 }
                             }
                         }
@@ -92,29 +107,5 @@ public struct Adam: Sendable {
             rest /= 2
         }
         return result
-    }
-}
-
-/// A tenth of the learning rate for the last twentieth of the training (ALGORITHMS §3.2).
-public struct LearningRateSchedule: Hashable, Sendable, Codable {
-    /// η before the drop.
-    public var initialRate: Float = 1e-4
-
-    /// How many steps the whole training has.
-    public var iterations: Int
-
-    public init(iterations: Int, initialRate: Float = 1e-4) {
-        self.iterations = iterations
-        self.initialRate = initialRate
-    }
-
-    /// The first iteration with the lower rate, `⌊0.95·iterations⌋`.
-    ///
-    /// Written so that no number of iterations overflows.
-    public var dropIteration: Int { iterations / 20 * 19 + iterations % 20 * 19 / 20 }
-
-    /// - Parameter iteration: Counted from 0.
-    public func rate(at iteration: Int) -> Float {
-        iteration < dropIteration ? initialRate : initialRate * 0.1
     }
 }
