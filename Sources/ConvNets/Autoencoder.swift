@@ -7,6 +7,18 @@ import TensorKernels
 ///
 /// - Layout: image `[3, side, side]`, ImageNet-normalised, side 256. Output `[384, 56, 56]`, or 64×64 for `padded`.
 public struct Autoencoder: Sendable {
+    /// Which of the published autoencoders; their parameters have the same names and shapes.
+    public enum Design: Sendable {
+        /// EfficientAD's.
+        case plain
+
+        /// DFSC's (arXiv 2407.17909; ALGORITHMS §2.4, D5): each rectifier sees sums of mean 0 and variance 1 over the
+        /// image, and one more rectifier opens the decoder.
+        ///
+        /// The code, one number per channel, is not normalised: it would be zero.
+        case instanceNormalised
+    }
+
     /// `encoder.enconv1.weight`, `encoder.enconv1.bias` … `encoder.enconv6.bias`, `decoder.deconv1.weight` …
     /// `decoder.deconv8.bias`, weights `[out, in, side, side]`.
     ///
@@ -16,6 +28,8 @@ public struct Autoencoder: Sendable {
     /// Whether the output has the size of a padded patch description network's.
     public let padded: Bool
 
+    public let design: Design
+
     /// p, how likely a value behind the first six decoder layers is left out in training; in `0..<1`.
     public var dropoutProbability: Float = 0.2
 
@@ -24,20 +38,26 @@ public struct Autoencoder: Sendable {
 
     /// - Parameter parameters: In any order; the widths are taken from the shapes. The last encoder layer's kernel covers
     ///   its whole input, so its side is that of the images over 32: 8.
-    public init(parameters: ParameterSet, padded: Bool = false) throws(NetworkError) {
+    public init(
+        parameters: ParameterSet, design: Design = .plain, padded: Bool = false
+    ) throws(NetworkError) {
         let kernelSides: [Int?] = [4, 4, 4, 4, 4, nil, 4, 4, 4, 4, 4, 4, 3, 3]
         self.parameters = try checkedChain(
             parameters, layers: zip(Self.layerNames, kernelSides).map { ($0, $1) }, network: "autoencoder")
         self.padded = padded
+        self.design = design
+        // A rectifier behind a normalisation is not the convolution's.
+        let rectifier = design == .plain ? Activation.rectifier : .identity
+        let code: Activation = design == .plain ? .identity : .rectifier
         encoder = (0..<6).map { position in
             ConvolutionLayer(
                 name: Self.layerNames[position], weightIndex: 2 * position, stride: position < 5 ? 2 : 1,
-                padding: position < 5 ? 1 : 0, activation: position < 5 ? .rectifier : .identity)
+                padding: position < 5 ? 1 : 0, activation: position < 5 ? rectifier : code)
         }
         decoder = (6..<14).map { position in
             ConvolutionLayer(
                 name: Self.layerNames[position], weightIndex: 2 * position, stride: 1, padding: position < 12 ? 2 : 1,
-                activation: position < 13 ? .rectifier : .identity)
+                activation: position < 13 ? rectifier : .identity)
         }
     }
 
@@ -50,10 +70,10 @@ public struct Autoencoder: Sendable {
     public func forward(_ image: Tensor, on engine: any ConvolutionEngine) -> Tensor {
         checkSize(of: image)
         var features = image
-        for layer in encoder { features = layer.forward(features, parameters: parameters, on: engine) }
-        for (position, layer) in decoder.enumerated() {
-            features = enlargement(of: features, before: position)?.forward(features) ?? features
+        for (position, layer) in (encoder + decoder).enumerated() {
+            features = enlargement(of: features, before: position - encoder.count)?.forward(features) ?? features
             features = layer.forward(features, parameters: parameters, on: engine)
+            if isNormalised(position) { features = rectifiedNormalisation(of: features, threads: engine.threads) }
         }
         return features
     }
@@ -63,7 +83,10 @@ public struct Autoencoder: Sendable {
         /// What the layers were given, behind the enlargements; one per layer.
         var inputs: [Tensor] = []
 
-        /// What the layers gave, behind activation and dropout; one per layer but the last.
+        /// What the convolutions gave where their sums are normalised; nil elsewhere.
+        var sums: [Tensor?] = []
+
+        /// What the layers gave, behind normalisation, activation and dropout; one per layer but the last.
         var outputs: [Tensor] = []
     }
 
@@ -76,17 +99,14 @@ public struct Autoencoder: Sendable {
         checkSize(of: image)
         var tape = Tape()
         var features = image
-        for layer in encoder {
+        for (position, layer) in (encoder + decoder).enumerated() {
+            features = enlargement(of: features, before: position - encoder.count)?.forward(features) ?? features
             tape.inputs.append(features)
             features = layer.forward(features, parameters: parameters, on: engine)
-            tape.outputs.append(features)
-        }
-        for (position, layer) in decoder.enumerated() {
-            features = enlargement(of: features, before: position)?.forward(features) ?? features
-            tape.inputs.append(features)
-            features = layer.forward(features, parameters: parameters, on: engine)
-            guard position < 7 else { break }
-            if Self.dropsOut(behind: position) {
+            tape.sums.append(isNormalised(position) ? features : nil)
+            guard position < 13 else { break }
+            if isNormalised(position) { features = rectifiedNormalisation(of: features, threads: engine.threads) }
+            if Self.dropsOut(behind: position - encoder.count) {
                 var span = features.values.mutableSpan
                 dropOut(&span, probability: dropoutProbability, using: &dropout)
             }
@@ -118,10 +138,13 @@ public struct Autoencoder: Sendable {
             if let enlargement = enlargement(of: previous, before: decoderPosition) {
                 gradient = enlargement.inputGradient(from: gradient)
             }
-            // The code between encoder and decoder has no activation.
-            guard decoderPosition != 0 else { continue }
+            // EfficientAD's code between encoder and decoder has no activation.
+            guard decoderPosition != 0 || design != .plain else { continue }
             let scale = Self.dropsOut(behind: decoderPosition - 1) ? 1 / (1 - dropoutProbability) : 1
             gradient.passRectifier(activation: previous, scale: scale, threads: engine.threads)
+            if let sums = tape.sums[position - 1] {
+                gradient = normalisation(of: sums).inputGradient(from: gradient, input: sums, threads: engine.threads)
+            }
         }
     }
 
@@ -141,6 +164,21 @@ public struct Autoencoder: Sendable {
 
     /// Dropout follows the first six decoder layers.
     private static func dropsOut(behind decoderPosition: Int) -> Bool { (0..<6).contains(decoderPosition) }
+
+    /// Whether a normalisation stands between this layer's sums and its rectifier.
+    private func isNormalised(_ position: Int) -> Bool {
+        design == .instanceNormalised && position != 5 && position != 13
+    }
+
+    private func normalisation(of features: Tensor) -> InstanceNormalisation {
+        InstanceNormalisation(channels: features.shape[0], height: features.shape[1], width: features.shape[2])
+    }
+
+    private func rectifiedNormalisation(of features: Tensor, threads: Int) -> Tensor {
+        var normalised = normalisation(of: features).forward(features, threads: threads)
+        for index in normalised.values.indices where normalised.values[index] < 0 { normalised.values[index] = 0 }
+        return normalised
+    }
 
     /// The side that a decoder layer's input is brought to; nil where the layer takes it as it is.
     private func enlargedSide(before decoderPosition: Int) -> Int? {

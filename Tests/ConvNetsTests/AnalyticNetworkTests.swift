@@ -86,7 +86,14 @@ import Testing
     }
 
     @Test func autoencoderOfAConstantMatchesTheWorkedExample() {
-        let output = autoencoder.forward(Tensor(shape: [3, 256, 256], repeating: 1), on: engine)
+        let image = Tensor(shape: [3, 256, 256], repeating: 1)
+        let output = autoencoder.forward(image, on: engine)
+        var withoutDropout = autoencoder
+        withoutDropout.dropoutProbability = 0
+        var stream = RandomStream(seed: 1, stream: .dropout)
+        let code = withoutDropout.forwardRecording(image, dropout: &stream, on: engine).tape.outputs[5]
+        #expect(code.shape == [64, 1, 1])
+        #expect(code.values.allSatisfy { isClose($0, 0.84042698) })
         #expect(output.shape == [384, 56, 56])
         for channel in [0, 383] {
             func value(_ y: Int, _ x: Int) -> Float { output.values[(channel * 56 + y) * 56 + x] }
@@ -112,6 +119,28 @@ import Testing
         let code = tape.outputs[5]
         #expect(code.shape == [64, 1, 1])
         #expect(code.values.allSatisfy { isClose($0, 0.42021349) })
+    }
+
+    /// In DFSC's design as in EfficientAD's, and whatever stands before the rectifiers.
+    @Test func theNormalisedAutoencoderSeesMeanZeroAndOpensItsDecoderWithARectifier() throws {
+        var generator = LinearCongruential(seed: 51)
+        let normalised = try Autoencoder.narrow(outputChannels: 6, design: .instanceNormalised, using: &generator)
+        #expect(normalised.parameters.names == autoencoder.parameters.names)
+        let image = generator.tensor([3, 128, 128], in: -2...2)
+        var stream = RandomStream(seed: 1, stream: .dropout)
+        let (_, tape) = normalised.forwardRecording(image, dropout: &stream, on: engine)
+        for position in 0..<14 { #expect((tape.sums[position] == nil) == (position == 5 || position == 13)) }
+        // Without the rectifier some of the code's numbers are negative.
+        #expect(tape.outputs[5].values.allSatisfy { $0 >= 0 } && tape.outputs[5].values.contains(0))
+
+        // Twice the contrast of the first layer's sums is the same picture behind it.
+        var brighter = normalised
+        for index in brighter.parameters[0].values.indices { brighter.parameters[0].values[index] *= 2 }
+        for index in brighter.parameters[1].values.indices { brighter.parameters[1].values[index] += 3 }
+        let (output, other) = (normalised.forward(image, on: engine), brighter.forward(image, on: engine))
+        #expect(zip(output.values, other.values).allSatisfy { abs($0 - $1) < 1e-3 })
+        let plain = try Autoencoder(parameters: normalised.parameters).forward(image, on: engine)
+        #expect(zip(output.values, plain.values).contains { abs($0 - $1) > 0.1 })
     }
 
     @Test func inferenceTwiceGivesTheSameBits() {

@@ -54,6 +54,39 @@ import Testing
         }
     }
 
+    /// Normalised sums lie on both sides of every kink, so steps are small, and gradients only nearly agree.
+    @Test func normalisedAutoencoder() throws {
+        var generator = LinearCongruential(seed: 14)
+        var network = try Autoencoder.narrow(outputChannels: 6, design: .instanceNormalised, using: &generator)
+        network.dropoutProbability = 0
+        let code = try #require(network.parameters.names.firstIndex(of: "encoder.enconv6.bias"))
+        for index in network.parameters[code].values.indices { network.parameters[code].values[index] = 2 }
+        let image = generator.tensor([3, 128, 128], in: 0.5...2)
+        var stream = RandomStream(seed: 1, stream: .dropout)
+        let (output, tape) = network.forwardRecording(image, dropout: &stream, on: engine)
+        let outputGradient = generator.tensor(output.shape, in: -1...1)
+        var gradients = network.parameters.zeros
+        network.backward(outputGradient, through: tape, accumulatingInto: &gradients, on: engine)
+        for position in 0..<gradients.count where gradients[position].shape.count == 4 {
+            let gradient = gradients[position].values
+            let length = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+            // Along the gradient, where the loss changes most, by a small share of the weights.
+            let weights = network.parameters[position].values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+            let step = 2e-4 * weights / length
+            func loss(_ sign: Double) -> Double {
+                var moved = network
+                for index in gradient.indices {
+                    moved.parameters[position].values[index] += Float(sign * step * Double(gradient[index]))
+                }
+                return product(moved.forward(image, on: engine), outputGradient)
+            }
+            let difference = (loss(1) - loss(-1)) / (2 * step)
+            #expect(
+                abs(difference - length * length) <= 0.03 * length * length,
+                "\(gradients.names[position]): difference \(difference), gradient \(length * length)")
+        }
+    }
+
     @Test func backwardAddsToTheGradientsThatAreThere() throws {
         var generator = LinearCongruential(seed: 13)
         let network = try PatchDescriptionNetwork.narrow(outputChannels: 4, using: &generator)

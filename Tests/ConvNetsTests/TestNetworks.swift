@@ -40,7 +40,9 @@ extension PatchDescriptionNetwork {
 
 extension Autoencoder {
     /// For images of 128×128 pixels: the code's kernel has side 4.
-    static func narrow(outputChannels: Int, using generator: inout some RandomNumberGenerator) throws -> Autoencoder {
+    static func narrow(
+        outputChannels: Int, design: Design = .plain, using generator: inout some RandomNumberGenerator
+    ) throws -> Autoencoder {
         let widths = [3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6, outputChannels]
         let names = (1...6).map { "encoder.enconv\($0)" } + (1...8).map { "decoder.deconv\($0)" }
         let architecture = Architecture(
@@ -49,7 +51,17 @@ extension Autoencoder {
                     name: name, outputChannels: widths[position + 1], inputChannels: widths[position],
                     kernelSide: position < 12 ? 4 : 3)
             })
-        return try Autoencoder(parameters: architecture.defaultParameters(using: &generator))
+        return try Autoencoder(parameters: architecture.defaultParameters(using: &generator), design: design)
+    }
+}
+
+extension ContextExtractor {
+    /// Six channels in two heads at the attention.
+    static func narrow(
+        outputChannels: Int, using generator: inout some RandomNumberGenerator
+    ) throws -> ContextExtractor {
+        let architecture = architecture(widths: [3, 4, 6, 5, 5, 7, outputChannels], heads: 2)
+        return try ContextExtractor(parameters: architecture.defaultParameters(using: &generator), heads: 2)
     }
 }
 
