@@ -18,8 +18,8 @@ public struct AnomalyDetector: PartScorer {
         model: AnomalyModel, threads: Int, sharingTeacherOf other: AnomalyDetector? = nil
     ) throws(NetworkError) {
         self.model = model
-        observer = BranchProgram(
-            try BranchNetworks(of: model), sharingTeacherOf: other?.observer as? BranchProgram, threads: threads)
+        observer = try BranchNetworks(of: model)
+            .fastestObserver(sharingTeacherOf: other?.observer as? BranchProgram, threads: threads)
     }
 
     /// Computes layer by layer on an engine: the slow obvious way, to hold the other against.
@@ -69,7 +69,20 @@ extension BranchNetworks {
                 network: try PatchDescriptionNetwork(parameters: model.teacher, size: model.size),
                 statistics: model.teacherStatistics),
             student: try PatchDescriptionNetwork(parameters: model.student, size: model.size),
-            autoencoder: try Autoencoder(parameters: model.autoencoder))
+            autoencoder: try Autoencoder(parameters: model.autoencoder, design: model.method.autoencoderDesign),
+            pooling: try Pooling(of: model))
+    }
+}
+
+extension BranchNetworks.Pooling {
+    /// - Throws: `NetworkError` where the extractor is missing or its weights do not fit the architecture.
+    fileprivate init(of model: AnomalyModel) throws(NetworkError) {
+        switch model.featureSource {
+        case .studentFormerHalf: self = .studentFormerHalf
+        case .teacher: self = .teacher
+        case .contextExtractor:
+            self = .contextExtractor(try ContextExtractor(parameters: model.extractor ?? ParameterSet()))
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+import Glibc
 import TensorKernels
 
 /// The two local maps of one picture: where the student's halves differ from what they imitate (ALGORITHMS §4.1).
@@ -13,13 +14,14 @@ public struct AnomalyMaps: Hashable, Sendable {
         self.autoencoderStudent = autoencoderStudent
     }
 
-    /// Half of each map after `0.1·(M − q_a)/(q_b − q_a)`, `[1, 56, 56]`.
-    public func combined(by quantiles: MapQuantiles) -> Tensor {
+    /// Half of each map after `0.1·(M − q_a)/(q_b − q_a)` and, where `logistic`, `1/(1 + exp(−M))`; `[1, 56, 56]`.
+    public func combined(by quantiles: MapQuantiles, logistic: Bool = false) -> Tensor {
         var combined = studentTeacher
         let (a, b) = (quantiles.studentTeacher, quantiles.autoencoderStudent)
+        func projected(_ value: Double) -> Double { logistic ? 1 / (1 + exp(-value)) : value }
         for i in combined.values.indices {
-            let first = a.normalise(Double(studentTeacher.values[i]))
-            let second = b.normalise(Double(autoencoderStudent.values[i]))
+            let first = projected(a.normalise(Double(studentTeacher.values[i])))
+            let second = projected(b.normalise(Double(autoencoderStudent.values[i])))
             combined.values[i] = Float(0.5 * first + 0.5 * second)
         }
         return combined
@@ -37,7 +39,7 @@ public struct AnomalyMaps: Hashable, Sendable {
     ///
     /// - Returns: `[1, height, width]`.
     public func enlarged(by quantiles: MapQuantiles, options: MapOptions, width: Int, height: Int) -> Tensor {
-        let combined = combined(by: quantiles)
+        let combined = combined(by: quantiles, logistic: options.logistic)
         return (options.padMaps ? combined.zeroPadded(by: 4) : combined).resampled(width: width, height: height)
     }
 }

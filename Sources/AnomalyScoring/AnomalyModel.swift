@@ -15,6 +15,9 @@ public struct AnomalyModel: Sendable, Equatable {
     public var student: ParameterSet
     public var autoencoder: ParameterSet
 
+    /// LA-EAD's context extractor where the pooled features come from it, else nil (ALGORITHMS §2.5).
+    public var extractor: ParameterSet?
+
     public var teacherStatistics: ChannelStatistics
     public var mapOptions: MapOptions
     public var mapQuantiles: MapQuantiles
@@ -33,8 +36,8 @@ public struct AnomalyModel: Sendable, Equatable {
 
     public init(
         method: Method, size: NetworkSize, teacher: ParameterSet, student: ParameterSet, autoencoder: ParameterSet,
-        teacherStatistics: ChannelStatistics, mapOptions: MapOptions, mapQuantiles: MapQuantiles,
-        featureSource: FeatureSource, featureGaussian: FeatureGaussian, fusion: ScoreFusion,
+        extractor: ParameterSet? = nil, teacherStatistics: ChannelStatistics, mapOptions: MapOptions,
+        mapQuantiles: MapQuantiles, featureSource: FeatureSource, featureGaussian: FeatureGaussian, fusion: ScoreFusion,
         preprocessing: Preprocessing, precision: WeightPrecision, teacherProvenance: String,
         trainingRecord: TrainingRecord, selfTest: SelfTest
     ) {
@@ -43,6 +46,7 @@ public struct AnomalyModel: Sendable, Equatable {
         self.teacher = teacher
         self.student = student
         self.autoencoder = autoencoder
+        self.extractor = extractor
         self.teacherStatistics = teacherStatistics
         self.mapOptions = mapOptions
         self.mapQuantiles = mapQuantiles
@@ -57,10 +61,52 @@ public struct AnomalyModel: Sendable, Equatable {
     }
 }
 
-/// How a model was trained and scores.
+/// How a model was trained and scores; the raw values are names on the command line and in files.
 public enum Method: String, Codable, Sendable, CaseIterable {
-    /// Picturable and unpicturable score, z-scored and summed (arXiv 2402.15143).
+    /// The anomaly map alone (arXiv 2303.14535).
+    case efficientAD = "efficient-ad"
+
+    /// EfficientAD's networks; picturable and unpicturable score, z-scored and summed (arXiv 2402.15143).
     case puad
+
+    /// An autoencoder that keeps its distance from the teacher, maps from 0 to 1, a smoothed student; the map alone
+    /// (arXiv 2407.17909).
+    case dfsc
+
+    /// PUAD with the features of a context extractor, and a student as far from the teacher as the autoencoder (Sensors
+    /// 2025, 25, 5016).
+    case laEAD = "la-ead"
+}
+
+extension Method {
+    /// Which autoencoder the method trains and scores with.
+    public var autoencoderDesign: Autoencoder.Design {
+        switch self {
+        case .efficientAD, .puad, .laEAD: .plain
+        case .dfsc: .instanceNormalised
+        }
+    }
+
+    /// What the published method makes of both scores (ALGORITHMS §4).
+    public var fusionRule: FusionRule {
+        switch self {
+        case .efficientAD, .dfsc: .picturableAlone
+        case .puad, .laEAD: .sum
+        }
+    }
+
+    /// How the published method makes pictures of its maps.
+    public var mapOptions: MapOptions {
+        var options = MapOptions()
+        options.logistic = self == .dfsc
+        return options
+    }
+
+    /// What the published method takes the pooled features from.
+    ///
+    /// Where the map decides alone they are measured all the same, which costs next to nothing: an evaluation can show
+    /// what they would have said.
+    public var featureSource: FeatureSource { self == .laEAD ? .contextExtractor : .studentFormerHalf }
 }
 
 /// Which patch description network the teacher and the student are.
@@ -70,6 +116,12 @@ public typealias NetworkSize = PatchDescriptionNetwork.Size
 public enum FeatureSource: String, Codable, Sendable, CaseIterable {
     /// Channels 0..<384 of the student, which imitate the teacher.
     case studentFormerHalf = "student"
+
+    /// The teacher's normalised output.
+    case teacher
+
+    /// LA-EAD's context extractor (ALGORITHMS §4.3).
+    case contextExtractor = "extractor"
 }
 
 /// In which precision the network weights are stored.
@@ -101,6 +153,10 @@ public struct MapOptions: Hashable, Sendable, Codable {
 
     /// Side of the square map whose maximum is the picturable score, in pixels.
     public var scoreResolution = 256
+
+    /// Brings each normalised map to 0…1 by the logistic function before they are combined, as DFSC does: a very low value
+    /// of one then cannot make up for a high one of the other (ALGORITHMS §4.1, D19).
+    public var logistic = false
 
     public init() {}
 }
@@ -141,9 +197,11 @@ public struct TrainingRecord: Hashable, Sendable, Codable {
     /// Mean of the total loss over the last 100 iterations, or fewer where there were fewer.
     public var finalLoss: Double
 
+    public var recipe: TrainingRecipe
+
     public init(
         dataDigest: String, trainingImageCount: Int, validationImageCount: Int, seed: UInt64, iterations: Int,
-        finalLoss: Double
+        finalLoss: Double, recipe: TrainingRecipe = TrainingRecipe()
     ) {
         self.dataDigest = dataDigest
         self.trainingImageCount = trainingImageCount
@@ -151,7 +209,26 @@ public struct TrainingRecord: Hashable, Sendable, Codable {
         self.seed = seed
         self.iterations = iterations
         self.finalLoss = finalLoss
+        self.recipe = recipe
     }
+}
+
+/// What the training did beside EfficientAD's losses; nil where it did no such thing.
+public struct TrainingRecipe: Hashable, Sendable, Codable {
+    /// α, the weight of LA-EAD's reconstruction difference constraint.
+    public var differenceWeight: Double?
+
+    /// m of DFSC's feature separation constraint.
+    public var separationMargin: Double?
+    public var separationMask: FeatureSeparationConstraint.Mask?
+
+    /// μ, where the student is the moving average of the weights that were trained.
+    public var studentMomentum: Double?
+
+    /// How many pictures of other things the student was punished for describing.
+    public var penaltyImageCount: Int?
+
+    public init() {}
 }
 
 /// A picture with the scores that this model gave it when it was saved; loading repeats the measurement.

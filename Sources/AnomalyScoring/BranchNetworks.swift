@@ -10,20 +10,32 @@ public struct BranchNetworks: Sendable {
     /// 768 output channels.
     public let student: PatchDescriptionNetwork
     public let autoencoder: Autoencoder
+    public let pooling: Pooling
 
-    public init(teacher: NormalisedTeacher, student: PatchDescriptionNetwork, autoencoder: Autoencoder) {
+    /// What the features are pooled from.
+    public enum Pooling: Sendable {
+        case studentFormerHalf
+        case teacher
+        case contextExtractor(ContextExtractor)
+    }
+
+    public init(
+        teacher: NormalisedTeacher, student: PatchDescriptionNetwork, autoencoder: Autoencoder,
+        pooling: Pooling = .studentFormerHalf
+    ) {
         precondition(
             student.outputChannels == 2 * teacher.network.outputChannels, "the student needs a half for each branch")
         self.teacher = teacher
         self.student = student
         self.autoencoder = autoencoder
+        self.pooling = pooling
     }
 
     /// What the networks see in one picture.
     public struct Observation: Hashable, Sendable {
         public var maps: AnomalyMaps
 
-        /// GAP of the student's former half, 384 values.
+        /// GAP of the features that the pooling names, 384 values.
         public var pooledFeatures: [Double]
     }
 
@@ -36,11 +48,17 @@ public struct BranchNetworks: Sendable {
         let both = student.forward(image, on: engine)
         let (former, latter) = both.halves
         let reconstruction = autoencoder.forward(image, on: engine)
+        let pooled =
+            switch pooling {
+            case .studentFormerHalf: former
+            case .teacher: features
+            case .contextExtractor(let extractor): extractor.forward(image, on: engine)
+            }
         return Observation(
             maps: AnomalyMaps(
                 studentTeacher: meanSquaredDifferenceMap(features, former),
                 autoencoderStudent: meanSquaredDifferenceMap(reconstruction, latter)),
-            pooledFeatures: globalAveragePool(former))
+            pooledFeatures: globalAveragePool(pooled))
     }
 }
 

@@ -64,15 +64,38 @@ public struct DecisionThreshold: Hashable, Sendable, Codable {
     }
 }
 
-/// Turns two raw scores into one (PUAD §3.4): `s = (s_p − μ_p)/σ_p + (s_u − μ_u)/σ_u`.
+/// What becomes of both z-scores.
+public enum FusionRule: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Their sum decides (PUAD §3.4).
+    case sum
+
+    /// The picturable one decides; the other is measured and reported.
+    case picturableAlone = "picturable"
+
+    /// The score that decides.
+    ///
+    /// - Parameters: z-scores.
+    public func fuse(picturable: Double, unpicturable: Double) -> Double {
+        switch self {
+        case .sum: picturable + unpicturable
+        case .picturableAlone: picturable
+        }
+    }
+}
+
+/// Turns two raw scores into one: `z_p = (s_p − μ_p)/σ_p`, `z_u = (s_u − μ_u)/σ_u`, and what the rule makes of them.
 public struct ScoreFusion: Hashable, Sendable, Codable {
     public var picturable: ZStatistics
     public var unpicturable: ZStatistics
+    public var rule: FusionRule
     public var threshold: DecisionThreshold
 
-    public init(picturable: ZStatistics, unpicturable: ZStatistics, threshold: DecisionThreshold) {
+    public init(
+        picturable: ZStatistics, unpicturable: ZStatistics, rule: FusionRule = .sum, threshold: DecisionThreshold
+    ) {
         self.picturable = picturable
         self.unpicturable = unpicturable
+        self.rule = rule
         self.threshold = threshold
     }
 
@@ -80,7 +103,8 @@ public struct ScoreFusion: Hashable, Sendable, Codable {
     public func fuse(_ raw: RawScores) throws(ScoringError) -> FusedScore {
         let picturable = try branchScore(.picturable, raw.picturable, against: picturable)
         let unpicturable = try branchScore(.unpicturable, raw.unpicturable, against: unpicturable)
-        return FusedScore(picturable: picturable, unpicturable: unpicturable, threshold: threshold.value)
+        return FusedScore(
+            picturable: picturable, unpicturable: unpicturable, rule: rule, threshold: threshold.value)
     }
 
     private func branchScore(
@@ -113,21 +137,27 @@ public struct BranchScore: Hashable, Sendable {
 public struct FusedScore: Hashable, Sendable {
     public var picturable: BranchScore
     public var unpicturable: BranchScore
+    public var rule: FusionRule
     public var threshold: Double
 
-    public init(picturable: BranchScore, unpicturable: BranchScore, threshold: Double) {
+    public init(
+        picturable: BranchScore, unpicturable: BranchScore, rule: FusionRule = .sum, threshold: Double
+    ) {
         self.picturable = picturable
         self.unpicturable = unpicturable
+        self.rule = rule
         self.threshold = threshold
     }
 
-    /// Sum of both z-scores.
-    public var value: Double { picturable.z + unpicturable.z }
+    /// What the rule makes of both z-scores.
+    public var value: Double { rule.fuse(picturable: picturable.z, unpicturable: unpicturable.z) }
 
     public var isAnomalous: Bool { value > threshold }
 
-    /// The branch that contributed more.
-    public var responsibleBranch: Branch { picturable.z >= unpicturable.z ? .picturable : .unpicturable }
+    /// The branch that contributed more, of those that contribute.
+    public var responsibleBranch: Branch {
+        rule == .picturableAlone || picturable.z >= unpicturable.z ? .picturable : .unpicturable
+    }
 }
 
 /// Why a picture has no score.

@@ -27,10 +27,11 @@ extension ZStatistics {
 /// - Parameters:
 ///   - picturable: s_p of every part.
 ///   - unpicturable: s_u of every part, in the same order.
+///   - rule: What the fused score is made of.
 ///   - folds: At least 2; part i is in fold `i mod folds`. No more folds are made than there are parts.
 /// - Throws: Where the parts outside some fold have no spread, as they never have with fewer than three parts.
 public func crossFittedScores(
-    picturable: [Double], unpicturable: [Double], folds: Int = 5
+    picturable: [Double], unpicturable: [Double], rule: FusionRule = .sum, folds: Int = 5
 ) throws(CalibrationError) -> [Double] {
     precondition(picturable.count == unpicturable.count && folds >= 2, "two branches of the same parts, two folds")
     guard !picturable.isEmpty else { throw .noPictures }
@@ -42,7 +43,8 @@ public func crossFittedScores(
         let first = try ZStatistics(of: others.map { picturable[$0] }, branch: .picturable)
         let second = try ZStatistics(of: others.map { unpicturable[$0] }, branch: .unpicturable)
         for part in picturable.indices where part % folds == fold {
-            fused[part] = first.z(of: picturable[part]) + second.z(of: unpicturable[part])
+            fused[part] = rule.fuse(
+                picturable: first.z(of: picturable[part]), unpicturable: second.z(of: unpicturable[part]))
         }
     }
     return fused

@@ -6,7 +6,13 @@ extension AnomalyModel {
     ///
     /// Names and shapes of network parameters are not looked at here.
     func checkValues() throws(ModelCheck) {
-        for (network, parameters) in [("teacher", teacher), ("student", student), ("autoencoder", autoencoder)] {
+        guard (extractor != nil) == (featureSource == .contextExtractor) else {
+            throw .range(
+                of: "feature source", found: featureSource.rawValue,
+                expected: extractor == nil ? "one without an extractor" : "the extractor that the model has")
+        }
+        let networks = [("teacher", teacher), ("student", student), ("autoencoder", autoencoder)]
+        for (network, parameters) in networks + (extractor.map { [("extractor", $0)] } ?? []) {
             for index in 0..<parameters.count {
                 let name = "\(network).\(parameters.names[index])"
                 guard parameters[index].values.allSatisfy(\.isFinite) else { throw .finiteness(of: name) }
@@ -87,6 +93,11 @@ extension AnomalyModel {
             try check("region height", region.height, isIn: 1...Int(Int32.max))
         }
         guard trainingRecord.finalLoss.isFinite else { throw .finiteness(of: "final loss") }
+        let recipe = trainingRecord.recipe
+        for (name, value) in [
+            ("difference weight", recipe.differenceWeight), ("separation margin", recipe.separationMargin),
+            ("student momentum", recipe.studentMomentum),
+        ] where value.map(\.isFinite) == false { throw .finiteness(of: name) }
     }
 
     private func check<Value: Comparable>(

@@ -15,9 +15,9 @@ public struct LoadedModel: Sendable {
 
 /// Model files: one self-contained `.safetensors` file per model (DESIGN §5).
 ///
-/// Tensors: `teacher.*`, `student.*` and `autoencoder.*` in the model's precision; `channels.mean` and
-/// `channels.deviation` (F32); `quantiles.*`, `gaussian.*` and `self_test.scores` (F64); `self_test.image` (U8). The
-/// rest is a JSON manifest in the metadata, with a digest of its own and one over the data section. A value that was
+/// Tensors: `teacher.*`, `student.*`, `autoencoder.*` and, where the features come from it, `extractor.*` in the model's
+/// precision; `channels.mean` and `channels.deviation` (F32); `quantiles.*`, `gaussian.*` and `self_test.scores` (F64);
+/// `self_test.image` (U8). The rest is a JSON manifest in the metadata, with a digest of its own and one over the data section. A value that was
 /// saved comes back with every bit the same.
 public enum ModelFile {
     /// Replaces the file at `path` in one step; the same model always gives the same bytes.
@@ -59,7 +59,8 @@ public enum ModelFile {
         try model.checkValues()
         var tensors: [StoredTensor] = []
         for network in Network.all {
-            tensors += try encode(model[keyPath: network.parameters], of: network, as: model)
+            guard let parameters = network.parameters(model) else { continue }
+            tensors += try encode(parameters, of: network, as: model)
         }
         let features = NetworkArchitecture.featureCount
         let quantiles = model.mapQuantiles
@@ -143,7 +144,7 @@ public enum ModelFile {
             "self_test.scores": (.float64, [2]),
             "self_test.image": (.uint8, [ModelImage.side, ModelImage.side, 3]),
         ]
-        for network in Network.all {
+        for network in Network.all where network.isPart(manifest) {
             for (name, shape) in network.architecture(manifest.size).parameters {
                 expected["\(network.prefix).\(name)"] = (manifest.precision.elementType, shape)
             }
@@ -193,6 +194,7 @@ public enum ModelFile {
         let model = AnomalyModel(
             method: manifest.method, size: manifest.size, teacher: try parameters(.teacher),
             student: try parameters(.student), autoencoder: try parameters(.autoencoder),
+            extractor: Network.extractor.isPart(manifest) ? try parameters(.extractor) : nil,
             teacherStatistics: ChannelStatistics(
                 mean: try floats("channels.mean"), deviation: try floats("channels.deviation")),
             mapOptions: manifest.mapOptions,
@@ -213,15 +215,24 @@ public enum ModelFile {
 
     private static func digest(of text: String) -> String { SHA256.hash(data: Array(text.utf8)).hexadecimal }
 
-    /// One of the three networks: where it lies in the model and how its tensors are called in the file.
-    private struct Network {
+    /// One of the networks: where it lies in the model and how its tensors are called in the file.
+    private struct Network: Sendable {
         let prefix: String
-        let parameters: KeyPath<AnomalyModel, ParameterSet> & Sendable
+
+        /// Nil where the model does without.
+        let parameters: @Sendable (AnomalyModel) -> ParameterSet?
         let architecture: @Sendable (NetworkSize) -> NetworkArchitecture
 
-        static let teacher = Network(prefix: "teacher", parameters: \.teacher) { .teacher($0) }
-        static let student = Network(prefix: "student", parameters: \.student) { .student($0) }
-        static let autoencoder = Network(prefix: "autoencoder", parameters: \.autoencoder) { _ in .autoencoder }
-        static let all = [teacher, student, autoencoder]
+        /// Whether a model that says this of itself has the network.
+        var isPart: @Sendable (ModelManifest) -> Bool = { _ in true }
+
+        static let teacher = Network(prefix: "teacher", parameters: { $0.teacher }, architecture: { .teacher($0) })
+        static let student = Network(prefix: "student", parameters: { $0.student }, architecture: { .student($0) })
+        static let autoencoder = Network(
+            prefix: "autoencoder", parameters: { $0.autoencoder }, architecture: { _ in .autoencoder })
+        static let extractor = Network(
+            prefix: "extractor", parameters: { $0.extractor }, architecture: { _ in .extractor },
+            isPart: { $0.featureSource == .contextExtractor })
+        static let all = [teacher, student, autoencoder, extractor]
     }
 }

@@ -72,7 +72,8 @@ public enum ModelCheck: Error, Hashable, Sendable, CustomStringConvertible {
         case .manifestDigest:
             "the manifest was changed or damaged after it was written; use an undamaged copy"
         case .version(let found):
-            "it has version \(found) and this program reads version \(ModelManifest.currentVersion); update the program"
+            "it has version \(found) and this program reads versions 1 to \(ModelManifest.currentVersion); "
+                + "update the program"
         case .missingTensor(let name):
             "tensor '\(name)' is missing"
         case .unexpectedTensor(let name):

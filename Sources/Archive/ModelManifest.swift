@@ -1,13 +1,15 @@
 import AnomalyScoring
+import ConvNets
 import Foundation
 import Imaging
 
 /// The scalars and names of a model file, as JSON in the file's metadata.
 ///
 /// The keys are written here and not derived from `AnomalyModel`, so that a rename in the program does not change files.
+/// Version 1 knew PUAD alone; what version 2 added is optional and has PUAD's meaning where it is absent.
 struct ModelManifest: Codable {
     static let format = "beltwatch-model"
-    static let currentVersion = 1
+    static let currentVersion = 2
 
     /// What is read first: another version may have any other content.
     struct Version: Codable {
@@ -46,6 +48,11 @@ struct ModelManifest: Codable {
         var seed: UInt64
         var iterations: Int
         var finalLoss: Double
+        var differenceWeight: Double?
+        var separationMargin: Double?
+        var separationMask: FeatureSeparationConstraint.Mask?
+        var studentMomentum: Double?
+        var penaltyImageCount: Int?
 
         enum CodingKeys: String, CodingKey {
             case dataDigest = "data_sha256"
@@ -54,6 +61,11 @@ struct ModelManifest: Codable {
             case seed
             case iterations
             case finalLoss = "final_loss"
+            case differenceWeight = "difference_weight"
+            case separationMargin = "separation_margin"
+            case separationMask = "separation_mask"
+            case studentMomentum = "student_momentum"
+            case penaltyImageCount = "penalty_images"
         }
     }
 
@@ -65,10 +77,16 @@ struct ModelManifest: Codable {
     var featureSource: FeatureSource
     var region: Region?
     var padMaps: Bool
+
+    /// Since version 2.
+    var logisticMaps: Bool?
     var scoreResolution: Int
     var shrinkage: Double
     var picturable: Statistics
     var unpicturable: Statistics
+
+    /// Since version 2.
+    var fusionRule: FusionRule?
     var threshold: Threshold
     var teacherProvenance: String
     var training: Training
@@ -80,6 +98,8 @@ struct ModelManifest: Codable {
         case format, version, method, size, precision, region, shrinkage, picturable, unpicturable, threshold, training
         case featureSource = "feature_source"
         case padMaps = "pad_maps"
+        case logisticMaps = "logistic_maps"
+        case fusionRule = "fusion_rule"
         case scoreResolution = "score_resolution"
         case teacherProvenance = "teacher_provenance"
         case dataDigest = "data_sha256"
@@ -94,10 +114,12 @@ extension ModelManifest {
         featureSource = model.featureSource
         region = model.preprocessing.region.map { Region(x: $0.x, y: $0.y, width: $0.width, height: $0.height) }
         padMaps = model.mapOptions.padMaps
+        logisticMaps = model.mapOptions.logistic
         scoreResolution = model.mapOptions.scoreResolution
         shrinkage = model.featureGaussian.shrinkage
         picturable = Statistics(mean: model.fusion.picturable.mean, deviation: model.fusion.picturable.deviation)
         unpicturable = Statistics(mean: model.fusion.unpicturable.mean, deviation: model.fusion.unpicturable.deviation)
+        fusionRule = model.fusion.rule
         threshold = Threshold(
             value: model.fusion.threshold.value, calibrationCount: model.fusion.threshold.calibrationCount,
             falseRejectBudget: model.fusion.threshold.falseRejectBudget)
@@ -106,7 +128,9 @@ extension ModelManifest {
         training = Training(
             dataDigest: record.dataDigest, trainingImageCount: record.trainingImageCount,
             validationImageCount: record.validationImageCount, seed: record.seed, iterations: record.iterations,
-            finalLoss: record.finalLoss)
+            finalLoss: record.finalLoss, differenceWeight: record.recipe.differenceWeight,
+            separationMargin: record.recipe.separationMargin, separationMask: record.recipe.separationMask,
+            studentMomentum: record.recipe.studentMomentum, penaltyImageCount: record.recipe.penaltyImageCount)
         self.dataDigest = dataDigest
     }
 
@@ -119,6 +143,7 @@ extension ModelManifest {
         var options = MapOptions()
         options.padMaps = padMaps
         options.scoreResolution = scoreResolution
+        options.logistic = logisticMaps ?? false
         return options
     }
 
@@ -126,16 +151,23 @@ extension ModelManifest {
         ScoreFusion(
             picturable: ZStatistics(mean: picturable.mean, deviation: picturable.deviation),
             unpicturable: ZStatistics(mean: unpicturable.mean, deviation: unpicturable.deviation),
+            rule: fusionRule ?? .sum,
             threshold: DecisionThreshold(
                 value: threshold.value, calibrationCount: threshold.calibrationCount,
                 falseRejectBudget: threshold.falseRejectBudget))
     }
 
     var trainingRecord: TrainingRecord {
-        TrainingRecord(
+        var recipe = TrainingRecipe()
+        recipe.differenceWeight = training.differenceWeight
+        recipe.separationMargin = training.separationMargin
+        recipe.separationMask = training.separationMask
+        recipe.studentMomentum = training.studentMomentum
+        recipe.penaltyImageCount = training.penaltyImageCount
+        return TrainingRecord(
             dataDigest: training.dataDigest, trainingImageCount: training.trainingImageCount,
             validationImageCount: training.validationImageCount, seed: training.seed, iterations: training.iterations,
-            finalLoss: training.finalLoss)
+            finalLoss: training.finalLoss, recipe: recipe)
     }
 
     // MARK: Text
@@ -151,7 +183,9 @@ extension ModelManifest {
             guard version.format == Self.format else {
                 throw ModelCheck.manifest(reason: "its format is '\(version.format)' and not '\(Self.format)'")
             }
-            guard version.version == Self.currentVersion else { throw ModelCheck.version(found: version.version) }
+            guard (1...Self.currentVersion).contains(version.version) else {
+                throw ModelCheck.version(found: version.version)
+            }
             self = try CanonicalJSON.value(ModelManifest.self, from: text)
         } catch let check as ModelCheck {
             throw check

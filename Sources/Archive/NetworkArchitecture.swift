@@ -17,6 +17,10 @@ struct NetworkArchitecture {
     static let autoencoder = NetworkArchitecture(
         parameters: Autoencoder.parameterShapes(outputChannels: featureCount))
 
+    /// LA-EAD's context extractor, the same for every size of the others.
+    static let extractor = NetworkArchitecture(
+        parameters: ContextExtractor.parameterShapes(outputChannels: featureCount))
+
     private static func descriptor(_ size: NetworkSize, outputChannels: Int) -> NetworkArchitecture {
         NetworkArchitecture(
             parameters: PatchDescriptionNetwork.parameterShapes(outputChannels: outputChannels, size: size))

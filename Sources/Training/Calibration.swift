@@ -25,11 +25,12 @@ public struct Calibration: Sendable {
     ///   - observer: The networks as they will be stored, computed as they will be.
     ///   - training: The pictures that trained the networks.
     ///   - heldOut: Good parts that trained nothing.
+    ///   - rule: Which scores decide.
     ///   - falseRejectBudget: α of the threshold; nil takes the default for this number of parts.
     ///   - progress: Called after every picture; throwing ends the calibration.
     public init(
-        of observer: any BranchObserver, training: [ModelImage], heldOut: [ModelImage], falseRejectBudget: Double?,
-        mapOptions: MapOptions = MapOptions(),
+        of observer: any BranchObserver, training: [ModelImage], heldOut: [ModelImage], rule: FusionRule = .sum,
+        falseRejectBudget: Double?, mapOptions: MapOptions = MapOptions(),
         progress: (_ done: Int) throws -> Void = { _ in }
     ) throws {
         guard heldOut.count >= HeldOutSplit.minimumHeldOutCount else {
@@ -57,9 +58,9 @@ public struct Calibration: Sendable {
         let budget = falseRejectBudget ?? DecisionThreshold.defaultBudget(calibrationCount: heldOut.count)
         let fusion = ScoreFusion(
             picturable: try ZStatistics(of: picturable, branch: .picturable),
-            unpicturable: try ZStatistics(of: unpicturable, branch: .unpicturable),
+            unpicturable: try ZStatistics(of: unpicturable, branch: .unpicturable), rule: rule,
             threshold: try .conformal(
-                scores: crossFittedScores(picturable: picturable, unpicturable: unpicturable),
+                scores: crossFittedScores(picturable: picturable, unpicturable: unpicturable, rule: rule),
                 falseRejectBudget: budget))
         self.fusion = fusion
         heldOutScores = try scores.map { try fusion.fuse($0) }

@@ -45,6 +45,32 @@ import Testing
                 within: 1e-7))
     }
 
+    /// ALGORITHMS §9.5: DFSC's maps, each from 0 to 1 before they meet.
+    @Test func logisticMapsOfTheSmallPipeline() throws {
+        let expected = [0.4052117914, 0.4389033273, 0.4786776872, 0.4825974224]
+        let quantiles = try MapQuantiles(of: [maps])
+        let combined = maps.combined(by: quantiles, logistic: true)
+        #expect(agree(combined.values.map { Double($0) }, expected, within: 1e-7))
+
+        var options = MapOptions()
+        options.logistic = true
+        options.padMaps = false
+        options.scoreResolution = 2
+        #expect(maps.canonical(by: quantiles, options: options) == combined)
+        options.logistic = false
+        #expect(maps.canonical(by: quantiles, options: options) == maps.combined(by: quantiles))
+    }
+
+    /// ALGORITHMS §9.5.
+    @Test(arguments: [(0, 0.5), (0.1, 0.5249791875), (-0.1, 0.4750208125)])
+    func theLogisticFunctionIsTheTextbooks(value: Float, expected: Double) {
+        let unit = MapQuantiles.Range(lower: 0, upper: 0.1)
+        let map = Tensor(shape: [1, 1, 1], repeating: value)
+        let combined = AnomalyMaps(studentTeacher: map, autoencoderStudent: map)
+            .combined(by: MapQuantiles(studentTeacher: unit, autoencoderStudent: unit), logistic: true)
+        #expect(abs(Double(combined.values[0]) - expected) < 1e-7)
+    }
+
     @Test func pooledFeaturesOfTheSmallPipeline() {
         #expect(globalAveragePool(former) == [0.375, 1.0])
     }

@@ -44,6 +44,32 @@ struct LinearCongruential: RandomNumberGenerator {
             widths: [3] + (4..<3 + kernelSides.count) + [outputChannels], kernelSides: kernelSides)
     }
 
+    /// The context extractor with four channels inside and eight at the attention, one for each head.
+    mutating func extractor(outputChannels: Int) -> ParameterSet {
+        var shapes = ContextExtractor.parameterShapes(outputChannels: outputChannels)
+        for index in shapes.indices {
+            // 512 channels become 8 at the attention, all others 4; windows and image keep theirs.
+            let isAttention = shapes[index].name.contains("attention")
+            func narrow(_ width: Int, output: Bool) -> Int {
+                switch width {
+                case 1024: 16
+                case 512:
+                    isAttention || shapes[index].name.contains(output ? "conv2." : "conv3.") ? 8 : 4
+                case 256: 4
+                default: width
+                }
+            }
+            shapes[index].shape[0] = narrow(shapes[index].shape[0], output: true)
+            if shapes[index].shape.count == 4 { shapes[index].shape[1] = narrow(shapes[index].shape[1], output: false) }
+        }
+        var parameters = ParameterSet()
+        for (name, shape) in shapes {
+            let bound = shape.count == 4 ? (3 / Float(shape[1] * shape[2] * shape[3])).squareRoot() : 0.1
+            parameters.append(name, tensor(shape, in: -bound...bound))
+        }
+        return parameters
+    }
+
     /// The autoencoder for 256×256 pixels with four channels inside.
     mutating func autoencoder(outputChannels: Int) -> ParameterSet {
         parameters(

@@ -19,6 +19,16 @@ import Testing
         #expect(fused.responsibleBranch == .unpicturable)
     }
 
+    /// EfficientAD and DFSC: the other branch is reported, and decides nothing.
+    @Test func wherePicturableDecidesAloneTheOtherOnlyInforms() throws {
+        var alone = fusion
+        alone.rule = .picturableAlone
+        let fused = try alone.fuse(raw(2.5, 1000))
+        #expect(fused.value == 1 && !fused.isAnomalous)
+        #expect(fused.unpicturable.raw == 1000 && fused.responsibleBranch == .picturable)
+        #expect(try alone.fuse(raw(4, 0)).isAnomalous)
+    }
+
     @Test func onlyAScoreAboveTheThresholdIsAnomalous() throws {
         #expect(try !fusion.fuse(raw(2.5, 18)).isAnomalous)
         #expect(try fusion.fuse(raw(2.5, 18.001)).isAnomalous)
@@ -37,5 +47,10 @@ import Testing
     func unknownIsNeverAccepted(score: Double) {
         #expect(throws: ScoringError.notFinite(.picturable)) { try fusion.fuse(raw(score, 10)) }
         #expect(throws: ScoringError.notFinite(.unpicturable)) { try fusion.fuse(raw(2, score)) }
+        // Even where it does not decide: networks that give no number are not to be trusted.
+        var alone = fusion
+        alone.rule = .picturableAlone
+        let withoutSum = alone
+        #expect(throws: ScoringError.notFinite(.unpicturable)) { try withoutSum.fuse(raw(2, score)) }
     }
 }

@@ -35,6 +35,12 @@ import Testing
         #expect(agree(scores, [-4, 0, 0, 4]))
     }
 
+    @Test func theRuleSaysWhichScoresAreCrossFitted() throws {
+        let scores = try crossFittedScores(
+            picturable: [1, 2, 3, 4], unpicturable: [10, 25, 30, 40], rule: .picturableAlone, folds: 2)
+        #expect(agree(scores, [-2, 0, 0, 2]))
+    }
+
     @Test func moreFoldsThanPartsLeaveOneOut() throws {
         let (picturable, unpicturable) = ([1.0, 2, 4], [3.0, 1, 2])
         let scores = try crossFittedScores(picturable: picturable, unpicturable: unpicturable, folds: 5)
