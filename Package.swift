@@ -96,7 +96,8 @@ let package = Package(
             exclude: ["Golden"]),
         .testTarget(
             name: "TrainingTests",
-            dependencies: ["AnomalyScoring", "ConvNets", "Imaging", "TensorKernels", "Training"]),
+            dependencies: ["AnomalyScoring", "ConvNets", "Imaging", "TensorKernels", "Training"],
+            exclude: ["Golden"]),
         .testTarget(name: "LockingTests", dependencies: ["Locking"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
         .testTarget(name: "SyntheticLineTests", dependencies: ["Imaging", "SyntheticLine"]),

@@ -21,7 +21,8 @@ public enum CheckpointFile {
     private static let versionKey = "beltwatch.checkpoint"
     private static let metadataKey = "beltwatch.checkpoint.metadata"
     private static let digestKey = "beltwatch.checkpoint.sha256"
-    private static let version = "1"
+    /// 2 since there are objectives; what version 1 left out cannot be guessed.
+    private static let version = "2"
 
     /// Replaces the file at `path`; every tensor value, NaN included, is stored as it is.
     ///

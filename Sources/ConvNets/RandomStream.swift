@@ -13,6 +13,7 @@ public struct RandomStream: RandomNumberGenerator, Hashable, Sendable, Codable {
         case augmentation = 3
         case dropout = 4
         case split = 5
+        case penalty = 6
     }
 
     /// Never all zero.

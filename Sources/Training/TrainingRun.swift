@@ -3,33 +3,20 @@ import ConvNets
 import Imaging
 import TensorKernels
 
-/// The training of one EfficientAD student and autoencoder from pictures of good parts, step by step.
+/// The training of one student and autoencoder from pictures of good parts, step by step, and of LA-EAD's extractor.
 ///
-/// `L = L_hard + L_AE + L_STAE`, equal weights, batch 1, one optimiser (EfficientAD; ALGORITHMS §3.1–3.3). PUAD trains the
-/// same networks and differs only in what is measured afterwards.
+/// Batch 1, all losses of an iteration summed, then one step of the optimiser (ALGORITHMS §3.1–3.3). What an iteration
+/// consists of is a list of lessons, which the objective decides.
 ///
 /// The run is a value: a copy is a snapshot, and `state` with the settings and the pictures is enough to go on later
 /// with the very same numbers.
 public struct TrainingRun: Sendable {
-    /// What one step cost, before the weights moved.
-    public struct Losses: Hashable, Sendable {
-        /// L_hard, the hardest thousandth of the student's distance to the teacher.
-        public var hardFeature: Double
-
-        /// L_AE, the autoencoder's mean squared distance to the teacher.
-        public var autoencoder: Double
-
-        /// L_STAE, the student's mean squared distance to the autoencoder.
-        public var studentAutoencoder: Double
-
-        public var total: Double { hardFeature + autoencoder + studentAutoencoder }
-    }
-
     public let settings: TrainingSettings
 
     /// Student, autoencoder, optimiser moments, random streams and position: what changes from step to step.
     public private(set) var state: TrainingState
 
+    private let lessons: [any Lesson]
     private let images: [ModelImage]
     private let teacher: NormalisedTeacher
     private let engine: any ConvolutionEngine
@@ -40,11 +27,11 @@ public struct TrainingRun: Sendable {
     /// - Parameters:
     ///   - images: Pictures of good parts, at least one; their order matters for resuming.
     ///   - teacher: The frozen teacher with its statistics over `images`.
+    ///   - penalty: Pictures that are not of the part, in the order that resuming needs again; none leaves L_pen out.
     /// - Throws: Where `state` is about other pictures than these.
     public init(
-        settings: TrainingSettings, images: [ModelImage], teacher: NormalisedTeacher,
-        resuming state: TrainingState? = nil,
-        on engine: any ConvolutionEngine
+        settings: TrainingSettings, images: [ModelImage], teacher: NormalisedTeacher, penalty: [ModelImage] = [],
+        resuming state: TrainingState? = nil, on engine: any ConvolutionEngine
     ) throws(TrainingStateError) {
         precondition(!images.isEmpty, "nothing to train with")
         let state = state ?? TrainingState(settings: settings)
@@ -56,6 +43,7 @@ public struct TrainingRun: Sendable {
             throw .unknownPicture(stray, count: images.count)
         }
         self.settings = settings
+        lessons = Recipe(settings, penalty: penalty).lessons
         self.images = images
         self.teacher = teacher
         self.engine = engine
@@ -64,18 +52,19 @@ public struct TrainingRun: Sendable {
     }
 
     /// Moves the end of the run, and with it the drop of the learning rate.
-    public mutating func finish(at iteration: Int) {
-        state.schedule = LearningRateSchedule(iterations: iteration, initialRate: settings.learningRate)
-    }
+    public mutating func finish(at iteration: Int) { state.schedule.iterations = iteration }
 
-    /// Ends a run of which nineteen twentieths of the time are over: the rest are the small steps that settle it.
+    /// How much of a run is over when the small steps begin that settle it: 0.95, or 0.9 for DFSC.
+    public var settlingPoint: Double { 1 - 1 / Double(state.schedule.finalShare) }
+
+    /// Ends a run of whose time `settlingPoint` is over: the rest are the small steps.
     ///
     /// Counted from where this time began: a run that was resumed late is not kept up by the steps of its past.
     ///
     /// - Parameter start: How many iterations were done when the time began.
     /// - Returns: The iteration that the run now ends at, at least one away.
     public mutating func settle(since start: Int) -> Int {
-        let end = state.iteration + max(1, (state.iteration - start) / 19)
+        let end = state.iteration + max(1, (state.iteration - start) / (state.schedule.finalShare - 1))
         finish(at: end)
         return end
     }
@@ -85,48 +74,16 @@ public struct TrainingRun: Sendable {
         let index = state.nextImage(of: images.count)
         let unitRange = images[index].unitRange()
         let image = ModelImage.normalise(unitRange)
-        let augmented = ModelImage.normalise(Augmentation.random(using: &state.augmentation).applied(to: unitRange))
         let (teacher, engine) = (teacher, engine)
-        let teacherFeatures = cache.features(of: index) { teacher.features(of: image, on: engine) }
-        let teacherFeaturesOfAugmented = teacher.features(of: augmented, on: engine)
-
-        let channels = teacher.network.outputChannels
-
-        // The former half of the student learns the teacher on the picture as it is.
-        let follower = state.student.forwardRecording(image, channels: 0..<channels, on: engine)
-        let hardFeature = HardFeatureLoss()(prediction: follower.output, target: teacherFeatures)
-        var studentGradients = state.student.parameters.zeros
-        state.student.backward(
-            hardFeature.gradient, through: follower.tape, accumulatingInto: &studentGradients, on: engine)
-
-        // The autoencoder learns the teacher, and the latter half of the student the autoencoder, on the augmented one.
-        let reconstruction = state.autoencoder.forwardRecording(augmented, dropout: &state.dropout, on: engine)
-        let imitation = state.student.forwardRecording(augmented, channels: channels..<(2 * channels), on: engine)
-        let autoencoderLoss = MeanSquaredError(
-            prediction: reconstruction.output, target: teacherFeaturesOfAugmented)
-        let studentAutoencoderLoss = MeanSquaredError(prediction: imitation.output, target: reconstruction.output)
-        state.student.backward(
-            studentAutoencoderLoss.predictionGradient, through: imitation.tape,
-            accumulatingInto: &studentGradients, on: engine)
-        // L_STAE is not detached: it moves the autoencoder too (ALGORITHMS §3.1).
-        var autoencoderGradient = autoencoderLoss.predictionGradient
-        autoencoderGradient.subtract(studentAutoencoderLoss.predictionGradient)
-        var autoencoderGradients = state.autoencoder.parameters.zeros
-        state.autoencoder.backward(
-            autoencoderGradient, through: reconstruction.tape, accumulatingInto: &autoencoderGradients, on: engine)
-
-        state.update(student: studentGradients, autoencoder: autoencoderGradients, threads: engine.threads)
-        return Losses(
-            hardFeature: hardFeature.value, autoencoder: autoencoderLoss.value,
-            studentAutoencoder: studentAutoencoderLoss.value)
-    }
-}
-
-extension Tensor {
-    /// Element by element.
-    fileprivate mutating func subtract(_ other: Tensor) {
-        let subtrahend = other.values.span
-        var difference = values.mutableSpan
-        for index in subtrahend.indices { difference[index] -= subtrahend[index] }
+        let example = Example(
+            unitRange: unitRange, image: image, teacher: teacher,
+            teacherFeatures: cache.features(of: index) { teacher.features(of: image, on: engine) })
+        var gradients = state.zeroGradients
+        var losses = Losses()
+        for lesson in lessons {
+            losses.join(lesson.study(example, with: &state, accumulatingInto: &gradients, on: engine))
+        }
+        state.update(against: gradients, threads: engine.threads)
+        return losses
     }
 }

@@ -1,5 +1,12 @@
+import AnomalyScoring
+
 /// What a training run can be told.
 public struct TrainingSettings: Hashable, Sendable, Codable {
+    public var objective = Objective.efficientAD
+
+    /// Which student; the teacher has to fit.
+    public var size = NetworkSize.small
+
     /// How many times a picture is looked at and the weights moved; the papers use 70,000.
     public var iterations = 70_000
 
@@ -9,7 +16,7 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     /// Size of the first step towards less loss (ALGORITHMS §3.2).
     public var learningRate: Float = 1e-4
 
-    /// Pull of every weight towards zero, added to the gradient as in the published code (ALGORITHMS §3.2).
+    /// Pull of every weight towards zero, in the way of the objective's optimiser (ALGORITHMS §3.2).
     public var weightDecay: Float = 1e-5
 
     /// Bytes that the teacher's features of the training pictures may take.

@@ -6,41 +6,76 @@ public struct TrainingState: Sendable {
     /// How many steps are done.
     public private(set) var iteration = 0
 
-    /// 768 output channels: the former half follows the teacher, the latter half the autoencoder.
-    public internal(set) var student: PatchDescriptionNetwork
-    public internal(set) var autoencoder: Autoencoder
-
-    /// When the learning rate drops; a run on a time budget learns its end only on the way.
+    /// When the learning rate changes; a run on a time budget learns its end only on the way.
     public var schedule: LearningRateSchedule
 
     var augmentation: RandomStream
     var dropout: RandomStream
+    var penalty: RandomStream
 
     private var order: RandomStream
     private var unseenInThisEpoch: [Int] = []
-    // One optimiser for both networks: Adam treats every number alone, so two that step together are the same.
-    private var studentOptimizer: Adam
-    private var autoencoderOptimizer: Adam
+
+    private var studentLearner: Learner<PatchDescriptionNetwork>
+    private var autoencoderLearner: Learner<Autoencoder>
+    private var extractorLearner: Learner<ContextExtractor>?
+    private var studentAverage: ExponentialMovingAverage?
 
     /// The published networks before their first step.
     init(settings: TrainingSettings) {
+        let recipe = Recipe(settings)
         var initialisation = RandomStream(seed: settings.seed, stream: .initialisation)
-        let student = PatchDescriptionNetwork.untrained(using: &initialisation)
-        self.init(student: student, autoencoder: .untrained(using: &initialisation), settings: settings)
+        // In this order, so that all methods of a size start with the same student and autoencoder.
+        let student = PatchDescriptionNetwork.untrained(size: settings.size, using: &initialisation)
+        let autoencoder = Autoencoder.untrained(design: recipe.autoencoderDesign, using: &initialisation)
+        let extractor = recipe.trainsExtractor ? ContextExtractor.untrained(using: &initialisation) : nil
+        self.init(student: student, autoencoder: autoencoder, extractor: extractor, settings: settings)
     }
 
     /// Any networks before their first step, such as the narrow ones of a test.
-    init(student: PatchDescriptionNetwork, autoencoder: Autoencoder, settings: TrainingSettings) {
-        self.student = student
-        self.autoencoder = autoencoder
-        var adam = Adam.Configuration()
-        adam.weightDecay = settings.weightDecay
-        studentOptimizer = Adam(for: student.parameters, configuration: adam)
-        autoencoderOptimizer = Adam(for: autoencoder.parameters, configuration: adam)
-        schedule = LearningRateSchedule(iterations: settings.iterations, initialRate: settings.learningRate)
+    ///
+    /// - Precondition: There is an extractor exactly where the objective trains one.
+    init(
+        student: PatchDescriptionNetwork, autoencoder: Autoencoder, extractor: ContextExtractor? = nil,
+        settings: TrainingSettings
+    ) {
+        let recipe = Recipe(settings)
+        precondition(
+            (extractor != nil) == recipe.trainsExtractor, "the objective decides whether there is an extractor")
+        precondition(autoencoder.design == recipe.autoencoderDesign, "the objective decides the autoencoder's design")
+        studentLearner = Learner(student, configuration: recipe.optimizer)
+        autoencoderLearner = Learner(autoencoder, configuration: recipe.optimizer)
+        extractorLearner = extractor.map { Learner($0, configuration: recipe.optimizer) }
+        studentAverage = recipe.averagesStudent ? ExponentialMovingAverage(of: student.parameters) : nil
+        schedule = LearningRateSchedule(
+            iterations: settings.iterations, initialRate: settings.learningRate, finalShare: recipe.finalShare,
+            warmUp: recipe.warmUp)
         augmentation = RandomStream(seed: settings.seed, stream: .augmentation)
         dropout = RandomStream(seed: settings.seed, stream: .dropout)
+        penalty = RandomStream(seed: settings.seed, stream: .penalty)
         order = RandomStream(seed: settings.seed, stream: .order)
+    }
+
+    /// 768 output channels: the former half follows the teacher, the latter half the autoencoder.
+    public internal(set) var student: PatchDescriptionNetwork {
+        get { studentLearner.network }
+        _modify { yield &studentLearner.network }
+    }
+
+    public internal(set) var autoencoder: Autoencoder {
+        get { autoencoderLearner.network }
+        _modify { yield &autoencoderLearner.network }
+    }
+
+    /// Nil where the objective trains none.
+    public var extractor: ContextExtractor? { extractorLearner?.network }
+
+    /// The moving average of the student, as DFSC measures and scores with it, and its μ; nil for other objectives.
+    public var averagedStudent: (network: PatchDescriptionNetwork, momentum: Float)? {
+        guard let studentAverage else { return nil }
+        var network = student
+        network.parameters = studentAverage.average
+        return (network, studentAverage.momentum)
     }
 
     /// The picture to look at next: shuffled epochs without replacement (ALGORITHMS D27).
@@ -52,13 +87,21 @@ public struct TrainingState: Sendable {
         return unseenInThisEpoch.removeLast()
     }
 
-    mutating func update(
-        student studentGradients: ParameterSet, autoencoder autoencoderGradients: ParameterSet, threads: Int
-    ) {
+    /// Where an iteration's gradients start.
+    var zeroGradients: Gradients {
+        Gradients(
+            student: student.parameters.zeros, autoencoder: autoencoder.parameters.zeros,
+            extractor: extractor?.parameters.zeros)
+    }
+
+    /// Moves every network once.
+    mutating func update(against gradients: Gradients, threads: Int) {
         let rate = schedule.rate(at: iteration)
-        studentOptimizer.step(&student.parameters, against: studentGradients, learningRate: rate, threads: threads)
-        autoencoderOptimizer.step(
-            &autoencoder.parameters, against: autoencoderGradients, learningRate: rate, threads: threads)
+        studentLearner.step(against: gradients.student, learningRate: rate, threads: threads)
+        autoencoderLearner.step(against: gradients.autoencoder, learningRate: rate, threads: threads)
+        if let own = gradients.extractor { extractorLearner?.step(against: own, learningRate: rate, threads: threads) }
+        let moved = student.parameters
+        studentAverage?.follow(moved, threads: threads)
         iteration += 1
     }
 }
@@ -72,14 +115,15 @@ extension TrainingState {
         public var schedule: LearningRateSchedule
         var augmentation: RandomStream
         var dropout: RandomStream
+        var penalty: RandomStream
         var order: RandomStream
         var unseenInThisEpoch: [Int]
     }
 
     public var record: Record {
         Record(
-            iteration: iteration, schedule: schedule, augmentation: augmentation, dropout: dropout, order: order,
-            unseenInThisEpoch: unseenInThisEpoch)
+            iteration: iteration, schedule: schedule, augmentation: augmentation, dropout: dropout, penalty: penalty,
+            order: order, unseenInThisEpoch: unseenInThisEpoch)
     }
 
     /// Whether every weight and moment is a number.
@@ -89,19 +133,15 @@ extension TrainingState {
         tensors.allSatisfy { $0.tensor.values.allSatisfy(\.isFinite) }
     }
 
-    /// The large part: weights and moments, as `student.conv1.weight`, `student.first_moment.conv1.weight`, ….
+    /// The large part: weights and moments, as `student.conv1.weight`, `student.first_moment.conv1.weight`, …, and where
+    /// there is one the student's average, as `student.average.conv1.weight`, ….
     public var tensors: [(name: String, tensor: Tensor)] {
-        [
-            ("student.", student.parameters),
-            ("student.first_moment.", studentOptimizer.firstMoments),
-            ("student.second_moment.", studentOptimizer.secondMoments),
-            ("autoencoder.", autoencoder.parameters),
-            ("autoencoder.first_moment.", autoencoderOptimizer.firstMoments),
-            ("autoencoder.second_moment.", autoencoderOptimizer.secondMoments),
-        ].flatMap { prefix, parameters in
-            parameters.names.indices.map { (prefix + parameters.names[$0], parameters[$0]) }
-        }
+        studentLearner.tensors(named: "student") + autoencoderLearner.tensors(named: "autoencoder")
+            + (extractorLearner?.tensors(named: "extractor") ?? [])
+            + (studentAverage?.average.tensors(prefix: Self.averagePrefix) ?? [])
     }
+
+    private static let averagePrefix = "student.average."
 
     /// The state that `record` and `tensors` were taken from.
     ///
@@ -116,28 +156,16 @@ extension TrainingState {
     /// Takes on what was stored, where it fits the networks.
     mutating func restore(_ record: Record, tensors: [String: Tensor]) throws(TrainingStateError) {
         guard record.iteration >= 0 else { throw .negativeIteration(record.iteration) }
-        func fill(_ parameters: inout ParameterSet, prefix: String) throws(TrainingStateError) {
-            for index in 0..<parameters.count {
-                let name = prefix + parameters.names[index]
-                guard let stored = tensors[name] else { throw .missingTensor(name) }
-                guard stored.shape == parameters[index].shape else {
-                    throw .wrongShape(name, found: stored.shape, expected: parameters[index].shape)
-                }
-                parameters[index] = stored
-            }
-        }
-        try fill(&student.parameters, prefix: "student.")
-        try fill(&studentOptimizer.firstMoments, prefix: "student.first_moment.")
-        try fill(&studentOptimizer.secondMoments, prefix: "student.second_moment.")
-        try fill(&autoencoder.parameters, prefix: "autoencoder.")
-        try fill(&autoencoderOptimizer.firstMoments, prefix: "autoencoder.first_moment.")
-        try fill(&autoencoderOptimizer.secondMoments, prefix: "autoencoder.second_moment.")
+        let steps = record.iteration
+        try studentLearner.restore(named: "student", from: tensors, stepCount: steps)
+        try autoencoderLearner.restore(named: "autoencoder", from: tensors, stepCount: steps)
+        try extractorLearner?.restore(named: "extractor", from: tensors, stepCount: steps)
+        try studentAverage?.average.fill(from: tensors, prefix: Self.averagePrefix)
         iteration = record.iteration
-        studentOptimizer.stepCount = record.iteration
-        autoencoderOptimizer.stepCount = record.iteration
         schedule = record.schedule
         augmentation = record.augmentation
         dropout = record.dropout
+        penalty = record.penalty
         order = record.order
         unseenInThisEpoch = record.unseenInThisEpoch
     }
@@ -168,22 +196,31 @@ public enum TrainingStateError: Error, Equatable, CustomStringConvertible {
 
 extension PatchDescriptionNetwork {
     /// A student before its first step.
-    fileprivate static func untrained(using stream: inout RandomStream) -> PatchDescriptionNetwork {
-        let parameters = defaultParameters(outputChannels: 768, using: &stream)
-        guard let network = try? PatchDescriptionNetwork(parameters: parameters) else {
-            preconditionFailure("the default parameters do not fit their own network")
-        }
+    fileprivate static func untrained(size: Size, using stream: inout RandomStream) -> PatchDescriptionNetwork {
+        let parameters = defaultParameters(outputChannels: 768, size: size, using: &stream)
+        guard let network = try? PatchDescriptionNetwork(parameters: parameters, size: size) else { defaultsDoNotFit() }
         return network
     }
 }
 
 extension Autoencoder {
     /// An autoencoder before its first step.
-    fileprivate static func untrained(using stream: inout RandomStream) -> Autoencoder {
+    fileprivate static func untrained(design: Design, using stream: inout RandomStream) -> Autoencoder {
         let parameters = defaultParameters(outputChannels: 384, using: &stream)
-        guard let network = try? Autoencoder(parameters: parameters) else {
-            preconditionFailure("the default parameters do not fit their own network")
-        }
+        guard let network = try? Autoencoder(parameters: parameters, design: design) else { defaultsDoNotFit() }
         return network
     }
+}
+
+extension ContextExtractor {
+    /// An extractor before its first step.
+    fileprivate static func untrained(using stream: inout RandomStream) -> ContextExtractor {
+        let parameters = defaultParameters(outputChannels: 384, using: &stream)
+        guard let network = try? ContextExtractor(parameters: parameters) else { defaultsDoNotFit() }
+        return network
+    }
+}
+
+private func defaultsDoNotFit() -> Never {
+    preconditionFailure("the default parameters do not fit their own network")
 }

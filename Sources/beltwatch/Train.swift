@@ -19,11 +19,16 @@ struct Train: ParsableCommand {
               beltwatch train --good monday.mkv --from 10s --to 4min --take-every 5 --region 100,40,320,320 \\
                   --out caps.safetensors --time-budget 2h
               beltwatch train --good bottle/ --out bottle.safetensors --iterations 10000 --resume
+              beltwatch train --good pushpins/ --method dfsc --margin 0.4 --out pushpins.safetensors
+              beltwatch train --good caps/ --method la-ead --size m --out caps.safetensors
 
             --good is a folder in MVTec AD or MVTec LOCO AD layout (its train/good trains, its validation/good measures), \
             a folder of pictures of good parts, or a recording of good parts. Ctrl-C leaves a checkpoint beside the model \
             that --resume continues from, with the same numbers as if nothing had happened. A finished training can be \
             resumed with more --iterations; its steps are then long again until the last twentieth of them.
+
+            efficient-ad and puad train the same networks; efficient-ad rejects by its map alone, puad by the sum of both             scores, as la-ead does. dfsc trains an autoencoder that keeps its distance from the teacher, and rejects by             its map alone. --resume with the same --iterations only measures again: another --sigmoid, --ema, or \
+            --feature-source of puad needs no new training, nor does puad after efficient-ad.
             """)
 
     @Option(help: ArgumentHelp("Good parts: a folder of pictures or a recording.", valueName: "folder-or-recording"))
@@ -32,11 +37,13 @@ struct Train: ParsableCommand {
     @Option(help: ArgumentHelp("The model file to write.", valueName: "file"))
     var out: String
 
-    @Option(help: "How the model is trained and scores: puad.")
-    var method = Method.puad
+    @Option(help: "How the model is trained and scores: efficient-ad, puad, dfsc or la-ead.")
+    var method = AnomalyScoring.Method.puad
 
-    @Option(help: "Which networks: s (PDN-S).")
+    @Option(help: "Which networks: s (PDN-S), or m (PDN-M), three times the work.")
     var size = NetworkSize.small
+
+    @OptionGroup(title: "Options of methods") var methodOptions: TrainMethodOptions
 
     @Option(help: "How often to look at a picture. (default: 70000, as in the papers: many hours)")
     var iterations: Int?
@@ -51,7 +58,9 @@ struct Train: ParsableCommand {
         help: ArgumentHelp("Pictures of good parts that only measure, instead of 15 % of --good.", valueName: "folder"))
     var calibration: String?
 
-    @Option(help: ArgumentHelp("Teacher weights, instead of the ones that come with the program.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Teacher weights of this size, instead of the ones that come with the program.", valueName: "file"))
     var teacher: String?
 
     @Option(help: "How the weights are stored: f32, or f16 at half the size.")
@@ -73,7 +82,10 @@ struct Train: ParsableCommand {
     @Flag(help: "Continue from the checkpoint beside the model.")
     var resume = false
 
-    @Option(help: ArgumentHelp("Memory for the teacher's features of the pictures (512MiB, 4GiB).", valueName: "size"))
+    @Option(
+        help: ArgumentHelp(
+            "Memory for the penalty's pictures and the teacher's features of the others (512MiB, 4GiB).",
+            valueName: "size"))
     var cacheMemory = ByteCountArgument.fourGiB
 
     @Option(help: "How many threads compute.")
@@ -96,6 +108,7 @@ struct Train: ParsableCommand {
         if let budget = falseRejectBudget, !(budget > 0 && budget < 1) {
             throw ValidationError("--false-reject-budget must lie between 0 and 1, not \(budget)")
         }
+        try methodOptions.validate(for: method)
     }
 
     func run() throws {
@@ -121,17 +134,5 @@ extension ByteCountArgument {
     private init(count: Int) { self.count = count }
 }
 
-extension Method: ExpressibleByArgument {}
-extension NetworkSize: ExpressibleByArgument {
-    /// The sizes that can be trained; models of others can be loaded.
-    private static let trainable = [NetworkSize.small]
-
-    public init?(argument: String) {
-        guard let size = Self.trainable.first(where: { $0.rawValue == argument }) else { return nil }
-        self = size
-    }
-
-    public static var allValueStrings: [String] { trainable.map(\.rawValue) }
-}
-
+extension NetworkSize: ExpressibleByArgument {}
 extension WeightPrecision: ExpressibleByArgument {}

@@ -25,24 +25,30 @@ struct TrainingSession {
         try AtomicFile.checkReplaceable(command.out)
         try AtomicFile.checkReplaceable(checkpointPath)
         try checkCheckpoint(at: checkpointPath)
-        let teacher = try loadTeacher()
-        let pictures = try loadPictures()
+        let teacher = try TrainTeacher(path: command.teacher, size: command.size, precision: command.precision)
+        let pictures = try TrainPictures(for: command, interruption: interruption)
         try checkBudget(heldOutCount: pictures.heldOut.count)
         let digest = PixelDigest.sha256(of: pictures.training)
-        let earlier = try command.resume ? earlierState(at: checkpointPath, digest: digest, teacher: teacher) : nil
+        let penaltyDigest = pictures.penalty.isEmpty ? nil : PixelDigest.sha256(of: pictures.penalty)
+        let settings = settings(penaltyByteCount: pictures.penaltyByteCount)
+        let identity = TrainingIdentity(
+            objective: settings.objective, size: settings.size, seed: settings.seed, dataDigest: digest,
+            penaltyDigest: penaltyDigest, teacher: teacher.identity)
+        let earlier =
+            try command.resume ? earlierState(at: checkpointPath, identity: identity, settings: settings) : nil
         let statistics = try earlier?.statistics ?? measureStatistics(of: teacher, over: pictures.training)
         let normalisedTeacher = NormalisedTeacher(network: teacher.network, statistics: statistics)
+        let extractor = try loadExtractor(digest: digest, statistics: statistics)
 
         var run = try TrainingRun(
-            settings: settings, images: pictures.training, teacher: normalisedTeacher, resuming: earlier?.state,
-            on: engine)
+            settings: settings, images: pictures.training, teacher: normalisedTeacher, penalty: pictures.penalty,
+            resuming: earlier?.state, on: engine)
         var recentLosses = earlier?.metadata.recentLosses ?? []
         func saveCheckpoint(of run: TrainingRun, recentLosses: [Double]) throws {
             // The last good checkpoint must not give way to one that nothing can go on from.
             guard run.state.isFinite else { throw diverged(after: run) }
             let metadata = CheckpointMetadata(
-                settings: settings, record: run.state.record, dataDigest: digest, teacherSHA256: teacher.sha256,
-                recentLosses: recentLosses)
+                identity: identity, record: run.state.record, recentLosses: recentLosses)
             try CheckpointFile.save(
                 TrainingCheckpoint(tensors: run.state.tensors + statistics.tensors, metadata: metadata),
                 to: checkpointPath)
@@ -59,7 +65,8 @@ struct TrainingSession {
         }
 
         let model = try finishedModel(
-            of: run, teacher: normalisedTeacher, provenance: teacher.provenance, pictures: pictures, digest: digest,
+            of: run, teacher: normalisedTeacher, extractor: extractor, provenance: teacher.provenance,
+            pictures: pictures, digest: digest,
             finalLoss: recentLosses.reduce(0, +) / Double(max(recentLosses.count, 1)))
         try ModelFile.save(model, to: command.out)
         try report(model, statistics: statistics, checkpointPath: checkpointPath)
@@ -84,8 +91,10 @@ struct TrainingSession {
         _ = try DecisionThreshold.conformal(scores: (0..<heldOutCount).map(Double.init), falseRejectBudget: budget)
     }
 
-    private var settings: TrainingSettings {
+    private func settings(penaltyByteCount: Int) -> TrainingSettings {
         var settings = TrainingSettings()
+        settings.objective = command.methodOptions.objective(of: command.method)
+        settings.size = command.size
         if let iterations = command.iterations {
             settings.iterations = iterations
         } else if command.timeBudget != nil {
@@ -93,89 +102,13 @@ struct TrainingSession {
             settings.iterations = .max
         }
         settings.seed = command.seed
-        settings.featureCacheCapacity = command.cacheMemory.count
+        settings.featureCacheCapacity = command.cacheMemory.count - penaltyByteCount
         return settings
     }
 
-    // MARK: - Pictures
+    // MARK: - Teacher and extractor
 
-    private struct Pictures {
-        var training: [ModelImage]
-        var heldOut: [ModelImage]
-    }
-
-    private func loadPictures() throws -> Pictures {
-        let preprocessing = Preprocessing(region: command.region?.region)
-        let section = command.section
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: command.good, isDirectory: &isDirectory) else {
-            throw Failure("'\(command.good)' does not exist; --good takes a folder or a recording", .inputNotFound)
-        }
-        func load(_ images: [DatasetImage], _ label: String) throws -> LoadedPictures {
-            try .files(
-                images.map(\.path), preprocessing: preprocessing, isStrict: command.strict, label: label,
-                interruption: interruption)
-        }
-        let loaded: LoadedPictures
-        var measuring: LoadedPictures?
-        if isDirectory.boolValue {
-            guard section.isWhole else {
-                throw ValidationError(
-                    "--from, --to and --take-every are about recordings; '\(command.good)' is a folder")
-            }
-            let folder = try DatasetFolder(command.good)
-            note("\(command.good): \(folder.layout.rawValue), \(folder.training.count) pictures to train with")
-            loaded = try load(folder.training, "reading")
-            if !folder.validation.isEmpty { measuring = try load(folder.validation, "reading validation/good") }
-        } else {
-            loaded = try .recording(
-                command.good, section: section, preprocessing: preprocessing, interruption: interruption)
-            note("\(command.good): \(loaded.images.count) frames")
-        }
-        if let path = command.calibration {
-            measuring = try load(try DatasetFolder(path).training, "reading \(path)")
-        }
-        if let measuring {
-            guard measuring.images.count >= HeldOutSplit.minimumHeldOutCount else {
-                throw TrainingDataError.tooFewCalibrationPictures(
-                    found: measuring.images.count, needed: HeldOutSplit.minimumHeldOutCount)
-            }
-            _ = try HeldOutSplit.everythingTrains(count: loaded.images.count)
-            return Pictures(training: loaded.images, heldOut: measuring.images)
-        }
-        let split =
-            try loaded.isRecording
-            ? HeldOutSplit.timeBlocks(count: loaded.images.count)
-            : HeldOutSplit.shuffled(count: loaded.images.count, seed: command.seed)
-        return Pictures(
-            training: split.training.map { loaded.images[$0] }, heldOut: split.heldOut.map { loaded.images[$0] })
-    }
-
-    // MARK: - Teacher
-
-    private struct Teacher {
-        let network: PatchDescriptionNetwork
-        let provenance: String
-        let sha256: String
-    }
-
-    private func loadTeacher() throws -> Teacher {
-        if let loaded = try command.teacher.map({ try TeacherFile.load($0) }) ?? TeacherFile.embeddedDefault() {
-            return Teacher(
-                network: try PatchDescriptionNetwork(parameters: loaded.parameters), provenance: loaded.provenance,
-                sha256: loaded.sha256)
-        }
-        note("no teacher weights are installed: the teacher is a random one, and results are weaker; see --teacher")
-        // Not the run's seed: the teacher stays the same whatever else changes.
-        var stream = RandomStream(seed: 0, stream: .initialisation)
-        let parameters = PatchDescriptionNetwork.orthogonalParameters(outputChannels: 384, using: &stream)
-        return Teacher(
-            network: try PatchDescriptionNetwork(parameters: parameters),
-            provenance: "seeded orthogonal-random PDN-S, made by this program; licence: Apache-2.0",
-            sha256: "orthogonal-random")
-    }
-
-    private func measureStatistics(of teacher: Teacher, over images: [ModelImage]) throws -> ChannelStatistics {
+    private func measureStatistics(of teacher: TrainTeacher, over images: [ModelImage]) throws -> ChannelStatistics {
         var progress = ProgressLine("teacher statistics", total: images.count)
         defer { progress.finish() }
         let statistics = try Calibration.teacherStatistics(of: teacher.network, over: images, on: engine) { done in
@@ -186,6 +119,27 @@ struct TrainingSession {
             note("the teacher's channels \(statistics.deadChannels) never change on these pictures and are left out")
         }
         return statistics
+    }
+
+    /// The extractor of another model, where one was named.
+    private func loadExtractor(digest: String, statistics: ChannelStatistics) throws -> ContextExtractor? {
+        guard let path = command.methodOptions.extractor else { return nil }
+        let other = try ModelFile.load(path).model
+        guard let parameters = other.extractor else {
+            throw Failure("the model '\(path)' has no extractor; train one with --method la-ead", .unusableInput)
+        }
+        guard other.trainingRecord.dataDigest == digest else {
+            throw Failure(
+                "the extractor of '\(path)' was trained with other pictures; train one with these", .unusableInput)
+        }
+        // The mean may differ by the teacher's rounding, which T̂ does not show.
+        let sameTeacher = zip(other.teacherStatistics.deviation, statistics.deviation)
+            .allSatisfy { abs($0 - $1) <= 1e-3 * $1 }
+        guard sameTeacher else {
+            throw Failure(
+                "the extractor of '\(path)' imitates another teacher; train one with this teacher", .unusableInput)
+        }
+        return try ContextExtractor(parameters: parameters)
     }
 
     // MARK: - Steps
@@ -216,15 +170,12 @@ struct TrainingSession {
             var remaining: Double?
             if let budget = command.timeBudget?.duration.seconds {
                 remaining = max(0, budget - now.timeIntervalSince(start))
-                if now.timeIntervalSince(start) >= 0.95 * budget, total == run.settings.iterations {
+                if now.timeIntervalSince(start) >= run.settlingPoint * budget, total == run.settings.iterations {
                     total = run.settle(since: firstIteration)
                 }
             }
             progress.update(
-                done: run.state.iteration,
-                detail: String(
-                    format: "loss %.4f (hard %.3f, ae %.3f, st-ae %.3f)", losses.total, losses.hardFeature,
-                    losses.autoencoder, losses.studentAutoencoder), remaining: remaining)
+                done: run.state.iteration, detail: losses.line, remaining: remaining)
             if now.timeIntervalSince(lastSave) >= 120 {
                 try saveCheckpoint(run, recentLosses)
                 lastSave = now
@@ -247,24 +198,21 @@ struct TrainingSession {
     // MARK: - Model
 
     private func finishedModel(
-        of run: TrainingRun, teacher: NormalisedTeacher, provenance: String, pictures: Pictures, digest: String,
-        finalLoss: Double
+        of run: TrainingRun, teacher: NormalisedTeacher, extractor: ContextExtractor?, provenance: String,
+        pictures: TrainPictures, digest: String, finalLoss: Double
     ) throws -> AnomalyModel {
-        // Rounded before anything is measured, so that the stored model scores as it is calibrated here.
-        let precision = command.precision
-        let stored = NormalisedTeacher(
-            network: try PatchDescriptionNetwork(parameters: precision.rounded(teacher.network.parameters)),
-            statistics: teacher.statistics)
-        let networks = BranchNetworks(
-            teacher: stored,
-            student: try PatchDescriptionNetwork(parameters: precision.rounded(run.state.student.parameters)),
-            autoencoder: try Autoencoder(parameters: precision.rounded(run.state.autoencoder.parameters)))
+        let (method, options) = (command.method, command.methodOptions)
+        let featureSource = options.featureSource(of: method)
+        let trained = TrainedNetworks(
+            of: run.state, averaged: options.ema ?? true, extractor: extractor, precision: command.precision)
         var progress = ProgressLine("calibrating", total: pictures.training.count + pictures.heldOut.count)
         defer { progress.finish() }
-        let mapOptions = MapOptions()
+        let mapOptions = options.mapOptions(of: method)
         let calibration = try Calibration(
-            of: BranchProgram(networks, threads: command.threads), training: pictures.training,
-            heldOut: pictures.heldOut, falseRejectBudget: command.falseRejectBudget, mapOptions: mapOptions
+            of: trained.branches(teacher: teacher, featureSource: featureSource)
+                .fastestObserver(threads: command.threads),
+            training: pictures.training, heldOut: pictures.heldOut, rule: method.fusionRule,
+            falseRejectBudget: command.falseRejectBudget, mapOptions: mapOptions
         ) { done in
             progress.update(done: done)
             if interruption.isRequested {
@@ -273,16 +221,21 @@ struct TrainingSession {
             }
         }
         return AnomalyModel(
-            method: command.method, size: command.size, teacher: stored.network.parameters,
-            student: networks.student.parameters, autoencoder: networks.autoencoder.parameters,
-            teacherStatistics: teacher.statistics, mapOptions: mapOptions, mapQuantiles: calibration.mapQuantiles,
-            featureSource: .studentFormerHalf, featureGaussian: calibration.gaussian, fusion: calibration.fusion,
-            preprocessing: Preprocessing(region: command.region?.region), precision: precision,
+            method: method, size: command.size, teacher: teacher.network.parameters,
+            student: trained.student.parameters, autoencoder: trained.autoencoder.parameters,
+            extractor: featureSource == .contextExtractor ? trained.extractor?.parameters : nil,
+            teacherStatistics: teacher.statistics,
+            mapOptions: mapOptions, mapQuantiles: calibration.mapQuantiles, featureSource: featureSource,
+            featureGaussian: calibration.gaussian, fusion: calibration.fusion,
+            preprocessing: Preprocessing(region: command.region?.region), precision: command.precision,
             teacherProvenance: provenance,
             trainingRecord: TrainingRecord(
                 dataDigest: digest, trainingImageCount: pictures.training.count,
                 validationImageCount: pictures.heldOut.count, seed: run.settings.seed, iterations: run.state.iteration,
-                finalLoss: finalLoss),
+                finalLoss: finalLoss,
+                recipe: TrainingRecipe(
+                    objective: run.settings.objective, studentMomentum: trained.studentMomentum,
+                    penaltyImageCount: pictures.penalty.count)),
             selfTest: calibration.selfTest)
     }
 
@@ -329,14 +282,37 @@ extension JSONEncoder {
     }
 }
 
+extension TrainingRun.Losses {
+    /// Every loss that the method has, for the progress line.
+    fileprivate var line: String {
+        let parts: [(name: String, value: Double?)] = [
+            ("hard", hardFeature), ("ae", autoencoder), ("st-ae", studentAutoencoder), ("constraint", constraint),
+            ("te", context), ("penalty", penalty),
+        ]
+        let said = parts.compactMap { part in part.value.map { String(format: "\(part.name) %.3f", $0) } }
+        let kept = separation.map { "; kept \($0.keptLocations), \($0.singleChannelLocations) of one channel" } ?? ""
+        return String(format: "loss %.4f", total) + " (\(said.joined(separator: ", "))\(kept))"
+    }
+}
+
 // MARK: - Checkpoints
+
+/// What has to be the same for a training to be the same one.
+private struct TrainingIdentity: Codable, Sendable {
+    var objective: Objective
+    var size: NetworkSize
+    var seed: UInt64
+    var dataDigest: String
+
+    /// Nil without a penalty.
+    var penaltyDigest: String?
+    var teacher: String
+}
 
 /// What a checkpoint says beside its tensors.
 private struct CheckpointMetadata: Codable, Sendable {
-    var settings: TrainingSettings
+    var identity: TrainingIdentity
     var record: TrainingState.Record
-    var dataDigest: String
-    var teacherSHA256: String
     var recentLosses: [Double]
 }
 
@@ -348,9 +324,12 @@ extension TrainingSession {
     }
 
     /// The state that an earlier run left, if it was the same training.
-    private func earlierState(at path: String, digest: String, teacher: Teacher) throws -> EarlierState {
+    private func earlierState(
+        at path: String, identity: TrainingIdentity, settings: TrainingSettings
+    ) throws -> EarlierState {
         let checkpoint = try CheckpointFile.load(path, metadata: CheckpointMetadata.self)
         let metadata = checkpoint.metadata
+        let earlier = metadata.identity
         func require(_ same: Bool, _ what: String) throws {
             guard same else {
                 throw Failure(
@@ -360,9 +339,12 @@ extension TrainingSession {
                     """, .unusableInput)
             }
         }
-        try require(metadata.dataDigest == digest, "other pictures")
-        try require(metadata.teacherSHA256 == teacher.sha256, "another teacher")
-        try require(metadata.settings.seed == settings.seed, "--seed \(metadata.settings.seed)")
+        try require(earlier.size == identity.size, "--size \(earlier.size.rawValue)")
+        try require(earlier.objective == identity.objective, earlier.objective.commandLine)
+        try require(earlier.dataDigest == identity.dataDigest, "other pictures")
+        try require(earlier.penaltyDigest == identity.penaltyDigest, "other --penalty-images, or without")
+        try require(earlier.teacher == identity.teacher, "another teacher")
+        try require(earlier.seed == identity.seed, "--seed \(earlier.seed)")
 
         let tensors = Dictionary(uniqueKeysWithValues: checkpoint.tensors.map { ($0.name, $0.tensor) })
         guard let statistics = ChannelStatistics(tensors: tensors) else {
@@ -370,10 +352,21 @@ extension TrainingSession {
         }
         var state = try TrainingState(record: metadata.record, tensors: tensors, settings: settings)
         // The end may have moved: more iterations than before, or a time budget.
-        state.schedule = LearningRateSchedule(
-            iterations: settings.iterations, initialRate: settings.learningRate)
+        state.schedule.iterations = settings.iterations
         note("resuming after \(state.iteration) iterations")
         return EarlierState(state: state, statistics: statistics, metadata: metadata)
+    }
+}
+
+extension Objective {
+    /// The options that ask for it.
+    fileprivate var commandLine: String {
+        switch self {
+        case .efficientAD: "--method efficient-ad or puad"
+        case .separated(let margin, let mask): "--method dfsc --margin \(margin) --separation-mask \(mask.rawValue)"
+        case .aligned(let alpha, let trainsExtractor):
+            "--method la-ead --alpha \(alpha), \(trainsExtractor ? "training the extractor" : "without training one")"
+        }
     }
 }
 

@@ -123,6 +123,104 @@ extension CommandTests {
                 saying: "made with other pictures")
         }
 
+        @Test(arguments: [
+            (["--method", "puad", "--alpha", "0.1"], "--alpha belongs to la-ead"),
+            (["--method", "la-ead", "--margin", "1"], "--margin belongs to dfsc"),
+            (["--method", "efficient-ad", "--no-ema"], "--ema belongs to dfsc"),
+            (["--method", "puad", "--separation-mask", "element"], "--separation-mask belongs to dfsc"),
+            (["--method", "dfsc", "--feature-source", "teacher"], "--feature-source belongs to la-ead and puad"),
+            (["--method", "puad", "--feature-source", "extractor"], "--feature-source extractor belongs to la-ead"),
+            (["--method", "puad", "--extractor", "m"], "--extractor belongs to la-ead"),
+            (["--method", "la-ead", "--extractor", "m", "--feature-source", "student"], "--extractor has no use"),
+            (["--method", "la-ead", "--alpha", "-1"], "--alpha must be a number from 0 on"),
+            (["--method", "dfsc", "--margin", "2.5"], "--margin must lie between 0 and 2"),
+        ])
+        func optionsOfOtherMethodsAreRefused(options: [String], reason: String) throws {
+            let directory = try TemporaryDirectory()
+            try expectRefusal(
+                Workshop.trainingOptions() + ["--out", directory.file("m.safetensors")] + options, status: 64,
+                saying: reason)
+        }
+
+        /// EfficientAD and PUAD train the same networks, so a checkpoint of one is resumed as the other; everything else is
+        /// another training.
+        @Test func aCheckpointIsResumedByMethodsThatTrainTheSame() throws {
+            let directory = try TemporaryDirectory()
+            _ = try directory.write(
+                try contents(of: "\(try Workshop.trained())/model.safetensors.checkpoint"),
+                to: "m.safetensors.checkpoint")
+            let command = try Workshop.trainingOptions() + ["--out", directory.file("m.safetensors"), "--resume"]
+            try expectRefusal(
+                command + ["--method", "dfsc"], status: 65, saying: "made with --method efficient-ad or puad")
+            try expectRefusal(command + ["--size", "m"], status: 65, saying: "made with --size s")
+            let penalty = "\(try Workshop.pictures())/trays"
+            try expectRefusal(
+                command + ["--penalty-images", penalty], status: 65, saying: "made with other --penalty-images")
+
+            let resumed = try RunningCommand(command + ["--method", "efficient-ad"]).result()
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            let (alone, both) = (
+                try ModelFile.load(directory.file("m.safetensors")).model,
+                try ModelFile.load("\(try Workshop.trained())/model.safetensors").model
+            )
+            #expect(alone.student == both.student && alone.mapQuantiles == both.mapQuantiles)
+            #expect(alone.fusion.rule == .picturableAlone && both.fusion.rule == .sum)
+            #expect(alone.fusion.threshold != both.fusion.threshold)
+        }
+
+        /// One training of DFSC; the average and the maps are chosen when it is read out.
+        @Test func dfscIsTrainedOnceAndReadOutTwice() throws {
+            let directory = try TemporaryDirectory()
+            let command = try Workshop.trainingOptions() + ["--method", "dfsc", "--margin", "0.4"]
+            let out = directory.file("m.safetensors")
+            let trained = try RunningCommand(command + ["--out", out]).result()
+            #expect(trained.status == 0, "\(trained.errors)")
+            #expect(trained.errors.contains("of one channel"), "\(trained.errors)")
+            let smooth = try ModelFile.load(out).model
+            #expect(smooth.mapOptions.logistic && smooth.trainingRecord.recipe.studentMomentum == 0.99)
+            #expect(smooth.trainingRecord.recipe.separationMargin.map { Float($0) } == 0.4)
+
+            let again = try RunningCommand(command + ["--out", out, "--resume", "--no-ema", "--no-sigmoid"]).result()
+            #expect(again.status == 0, "\(again.errors)")
+            let plain = try ModelFile.load(out).model
+            #expect(!plain.mapOptions.logistic && plain.trainingRecord.recipe.studentMomentum == nil)
+            #expect(plain.student != smooth.student && plain.autoencoder == smooth.autoencoder)
+        }
+
+        /// Twenty seconds of the largest training, and the same extractor for another.
+        @Test func anExtractorIsTrainedOnceAndShared() throws {
+            let directory = try TemporaryDirectory()
+            let command = [
+                "train", "--good", "\(try Workshop.pictures())/trays", "--precision", "f16", "--method", "la-ead",
+                "--iterations", "1",
+            ]
+            let first = directory.file("first.safetensors")
+            let trained = try RunningCommand(command + ["--out", first]).result()
+            #expect(trained.status == 0, "\(trained.errors)")
+            let model = try ModelFile.load(first).model
+            #expect(model.featureSource == .contextExtractor && model.trainingRecord.recipe.differenceWeight != nil)
+
+            let second = directory.file("second.safetensors")
+            let shared = try RunningCommand(
+                command + ["--alpha", "0", "--extractor", first, "--out", second]
+            ).result()
+            #expect(shared.status == 0, "\(shared.errors)")
+            #expect(try ModelFile.load(second).model.extractor == model.extractor)
+
+            try expectRefusal(
+                command + ["--extractor", "\(try Workshop.trained())/model.safetensors", "--out", second], status: 65,
+                saying: "has no extractor")
+        }
+
+        @Test func penaltyPicturesMustFitIntoTheirMemory() throws {
+            let directory = try TemporaryDirectory()
+            let pictures = "\(try Workshop.pictures())/trays"
+            try expectRefusal(
+                Workshop.trainingOptions() + [
+                    "--penalty-images", pictures, "--cache-memory", "1MiB", "--out", directory.file("m.safetensors"),
+                ], status: 65, saying: "more than --cache-memory", "fewer pictures")
+        }
+
         @Test func aTimeBudgetEndsWithAModelThatSaysHowFarItCame() throws {
             let directory = try TemporaryDirectory()
             let out = directory.file("m.safetensors")

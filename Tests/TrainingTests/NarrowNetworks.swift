@@ -3,6 +3,7 @@ import ConvNets
 import Imaging
 import TensorKernels
 
+@testable import ConvNets
 @testable import Training
 
 /// The full architectures with a few channels each: a step takes milliseconds, and every line of it runs.
@@ -11,39 +12,53 @@ enum Narrow {
 
     static let engine = ReferenceConvolution(threads: 1)
 
-    static func patchDescriptionNetwork(outputChannels: Int, seed: UInt64) throws -> PatchDescriptionNetwork {
-        try PatchDescriptionNetwork(
+    static func patchDescriptionNetwork(
+        outputChannels: Int, size: NetworkSize = .small, seed: UInt64
+    ) throws -> PatchDescriptionNetwork {
+        let layers = size == .small ? 4 : 6
+        return try PatchDescriptionNetwork(
             parameters: parameters(
-                PatchDescriptionNetwork.parameterShapes(outputChannels: outputChannels),
-                widths: [3, 5, 6, 7, outputChannels], seed: seed))
+                PatchDescriptionNetwork.parameterShapes(outputChannels: outputChannels, size: size),
+                widths: [3] + (5..<4 + layers) + [outputChannels], seed: seed), size: size)
     }
 
-    static func autoencoder(seed: UInt64) throws -> Autoencoder {
+    static func autoencoder(seed: UInt64, design: Autoencoder.Design = .plain) throws -> Autoencoder {
         try Autoencoder(
             parameters: parameters(
                 Autoencoder.parameterShapes(outputChannels: teacherChannels),
-                widths: [3] + Array(repeating: 4, count: 13) + [teacherChannels], seed: seed))
+                widths: [3] + Array(repeating: 4, count: 13) + [teacherChannels], seed: seed), design: design)
+    }
+
+    /// Six channels in two heads at the attention.
+    static func extractor(seed: UInt64) throws -> ContextExtractor {
+        var stream = RandomStream(seed: seed, stream: .initialisation)
+        let architecture = ContextExtractor.architecture(widths: [3, 4, 6, 5, 5, 7, teacherChannels], heads: 2)
+        return try ContextExtractor(parameters: architecture.defaultParameters(using: &stream), heads: 2)
     }
 
     /// A teacher with the statistics of its own output over `images`.
-    static func teacher(over images: [ModelImage]) throws -> NormalisedTeacher {
-        let network = try patchDescriptionNetwork(outputChannels: teacherChannels, seed: 1000)
+    static func teacher(over images: [ModelImage], size: NetworkSize = .small) throws -> NormalisedTeacher {
+        let network = try patchDescriptionNetwork(outputChannels: teacherChannels, size: size, seed: 1000)
         return NormalisedTeacher(
             network: network, statistics: try Calibration.teacherStatistics(of: network, over: images, on: engine))
     }
 
     static func state(settings: TrainingSettings) throws -> TrainingState {
-        TrainingState(
-            student: try patchDescriptionNetwork(outputChannels: 2 * teacherChannels, seed: settings.seed),
-            autoencoder: try autoencoder(seed: settings.seed &+ 1), settings: settings)
+        let recipe = Recipe(settings)
+        return TrainingState(
+            student: try patchDescriptionNetwork(
+                outputChannels: 2 * teacherChannels, size: settings.size, seed: settings.seed),
+            autoencoder: try autoencoder(seed: settings.seed &+ 1, design: recipe.autoencoderDesign),
+            extractor: recipe.trainsExtractor ? try extractor(seed: settings.seed &+ 2) : nil, settings: settings)
     }
 
     static func run(
-        settings: TrainingSettings = TrainingSettings(), images: [ModelImage], state: TrainingState? = nil
+        settings: TrainingSettings = TrainingSettings(), images: [ModelImage], penalty: [ModelImage] = [],
+        state: TrainingState? = nil
     ) throws -> TrainingRun {
         try TrainingRun(
-            settings: settings, images: images, teacher: try teacher(over: images),
-            resuming: try state ?? Self.state(settings: settings), on: engine)
+            settings: settings, images: images, teacher: try teacher(over: images, size: settings.size),
+            penalty: penalty, resuming: try state ?? Self.state(settings: settings), on: engine)
     }
 
     /// The names and kernels of `shapes` with other widths, uniform in ±√(3/inputs of an output).
