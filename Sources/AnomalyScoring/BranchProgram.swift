@@ -209,15 +209,11 @@ private struct BranchProgramBuilder {
             bias: Array(student.bias("conv4")[..<half]), to: pooled, in: &plan, instructionSet: instructionSet)
         let (windowSums, pooledFeatures) = pooling.phases()
         let conv4 = lastLayer(teacher: features[0], student: features[1], reconstruction: reconstruction)
-            .pointwise(in: &plan)
+            .mapwise(in: &plan, threads: threads)
         return conv3 + [
             ("conv4, tiles, and window sums", ConcurrentPhases([conv4.transform, windowSums])),
-            ("conv4, products of the local map", conv4.targets[0].products),
-            (
-                "conv4, local map, and pooled features",
-                ConcurrentPhases([conv4.targets[0].combination, pooledFeatures])
-            ), ("conv4, products of the global map", conv4.targets[1].products),
-            ("conv4, global map", conv4.targets[1].combination),
+            ("conv4, both maps, and pooled features", ConcurrentPhases([conv4.squares, pooledFeatures])),
+            ("conv4, means", conv4.means),
         ]
     }
 
@@ -417,8 +413,8 @@ private struct BranchProgramBuilder {
         for stage in stages { phases.append(stage.pointwise(in: &plan)) }
         return [
             ("conv\(layer), tiles", ConcurrentPhases(phases.map(\.transform))),
-            ("conv\(layer), products", ConcurrentPhases(phases.map(\.targets[0].products))),
-            ("conv\(layer), outputs", ConcurrentPhases(phases.map(\.targets[0].combination))),
+            ("conv\(layer), products", ConcurrentPhases(phases.map(\.products))),
+            ("conv\(layer), outputs", ConcurrentPhases(phases.map(\.combination))),
         ]
     }
 

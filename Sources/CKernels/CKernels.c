@@ -1,7 +1,10 @@
+#define _GNU_SOURCE
 #include "CKernels.h"
 
 #if defined(__linux__)
 #include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
 #endif
 
 #if defined(__x86_64__)
@@ -99,5 +102,21 @@ void beltwatch_keep_freed_memory(void) {
 #if defined(__GLIBC__)
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 0x7fffffff);
+#endif
+}
+
+int beltwatch_processors(void) {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+    return 1;
+}
+
+void beltwatch_name_this_thread(const char *name) {
+#if defined(__linux__)
+    pthread_setname_np(pthread_self(), name);
+#else
+    (void)name;
 #endif
 }

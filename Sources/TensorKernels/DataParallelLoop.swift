@@ -36,23 +36,26 @@ struct DataParallelLoop: Sendable {
             return
         }
         let nextPiece = Atomic<Int>(0)
-        withoutActuallyEscaping(body) { body in
-            // Shared by the workers unchecked: a piece is run by one of them, and all have ended when
-            // `concurrentPerform` returns.
-            nonisolated(unsafe) let body = body
-            DispatchQueue.concurrentPerform(iterations: workers) { worker in
-                flushingDenormals {
-                    while true {
-                        let piece = nextPiece.add(1, ordering: .relaxed).oldValue
-                        guard piece < pieces else { return }
-                        body(piece, worker)
-                    }
+        func work(_ worker: Int) {
+            flushingDenormals {
+                while true {
+                    let piece = nextPiece.add(1, ordering: .relaxed).oldValue
+                    guard piece < pieces else { return }
+                    body(piece, worker)
                 }
             }
         }
+        // Two programs that compute at the same time do not wait for each other.
+        if WorkerTeam.of(threads).run({ if $0 < workers { work($0) } }) { return }
+        withoutActuallyEscaping(work) { work in
+            // Shared by the workers unchecked: a piece is run by one of them, and all have ended when
+            // `concurrentPerform` returns.
+            nonisolated(unsafe) let work = work
+            DispatchQueue.concurrentPerform(iterations: workers) { work($0) }
+        }
     }
 
-    /// The threads belong to Dispatch, so the mode of their arithmetic is put back.
+    /// The threads belong to others, so the mode of their arithmetic is put back.
     private func flushingDenormals(_ body: () -> Void) {
         let state = beltwatch_flush_denormals()
         defer { beltwatch_restore_denormals(state) }

@@ -77,6 +77,36 @@ import Testing
         #expect(everything(threads: Self.threads) == everything(threads: 1))
     }
 
+    /// The team is one for all: a loop that finds it taken computes without it, also from inside.
+    @Test func loopsInsideALoopAreDone() {
+        let loop = DataParallelLoop(threads: Self.threads)
+        var sums = [Int](repeating: 0, count: 8)
+        sums.withUnsafeMutableBufferPointer { sums in
+            nonisolated(unsafe) let sums = sums
+            loop.run(pieces: sums.count) { piece, _ in
+                var marks = [Int](repeating: 0, count: 20)
+                marks.withUnsafeMutableBufferPointer { marks in
+                    nonisolated(unsafe) let marks = marks
+                    loop.run(pieces: marks.count) { inner, _ in marks[inner] += inner }
+                }
+                sums[piece] = marks.reduce(0, +)
+            }
+        }
+        #expect(sums == Array(repeating: 190, count: 8))
+    }
+
+    /// Members that sleep between rounds, and members that are still looking out.
+    @Test(arguments: [2, 4], [.zero, .milliseconds(5)] as [Duration])
+    func aTeamDoesRoundAfterRound(members: Int, lookout: Duration) {
+        let team = WorkerTeam(members: members, lookout: lookout)
+        var counts = [Int](repeating: 0, count: members)
+        counts.withUnsafeMutableBufferPointer { counts in
+            nonisolated(unsafe) let counts = counts
+            for _ in 0..<500 { #expect(team.run { counts[$0] += 1 }) }
+        }
+        #expect(counts == Array(repeating: 500, count: members))
+    }
+
     // MARK: - A program whose numbers can be told beforehand
 
     /// Every phase adds up three neighbours, in a ring.

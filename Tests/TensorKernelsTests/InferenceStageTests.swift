@@ -67,7 +67,7 @@ import Testing
     /// `mean_c (scale · (W₁ ∗ x₁ − W₂ ∗ x₂) + bias)²`, the second kernel of side 3 in one of side 4, as the global map.
     @Test(arguments: instructionSets)
     func aMapOfTwoInputsMatchesTheDefinition(set: InstructionSet) throws {
-        for (inputs, others, outputs) in [(5, 3, 7), (32, 40, 33)] {
+        for (inputs, others, outputs) in [(5, 3, 7), (32, 40, 33), (20, 17, 150)] {
             let (height, width) = (13, 17)
             let first = StageNumbers(
                 ConvolutionGeometry(
@@ -99,7 +99,8 @@ import Testing
             let stage = WinogradStage(
                 [.init(.panels(sources[0])), .init(.panels(sources[1]), padding: 1)], targets: [target],
                 height: height, width: width, instructionSet: set)
-            let phases = stage.pointwise(in: &plan).all
+            let maps = stage.mapwise(in: &plan, threads: 2)
+            let phases = [maps.transform, maps.squares, maps.means]
             let program = InferenceProgram(phases.map { ("", $0) }, plan: plan, threads: 2)
             let output = program.run { memory in
                 write(first.input, to: sources[0], in: memory)

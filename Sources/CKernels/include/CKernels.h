@@ -137,6 +137,21 @@ const struct beltwatch_vector_kernels *beltwatch_vector_kernels_for(enum beltwat
 unsigned long beltwatch_flush_denormals(void);
 void beltwatch_restore_denormals(unsigned long state);
 
+/* Tells the CPU that this thread is looking out for a change in memory and has nothing better to do. */
+static inline void beltwatch_relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* How many processors this process may use; at least 1. */
+int beltwatch_processors(void);
+
+/* For those who look at the process with top or gdb; at most fifteen characters. */
+void beltwatch_name_this_thread(const char *name);
+
 /* Lets malloc keep freed memory for the next call instead of giving it back to the system; glibc only. */
 void beltwatch_keep_freed_memory(void);
 

@@ -95,36 +95,35 @@ package struct WinogradStage: Sendable {
         return (covered(height), covered(width))
     }
 
-    /// Each piece takes some tiles all the way, in memory of its own: for many tiles and no maps.
+    /// Each piece takes some tiles all the way, in memory of its own: for many tiles and images as targets.
     package func tilewise() -> any WorkPhase { TilewiseWinograd(self) }
 
-    /// The phases of a stage that is computed point by point, in their order.
+    /// The phases of a stage with an image as its only target that is computed point by point, in their order.
     package struct PointwisePhases {
         package let transform: any WorkPhase
+        package let products: any WorkPhase
+        package let combination: any WorkPhase
 
-        /// For every target; they share memory, so one target ends before the next one begins.
-        package let targets: [(products: any WorkPhase, combination: any WorkPhase)]
-
-        package var all: [any WorkPhase] { [transform] + targets.flatMap { [$0.products, $0.combination] } }
+        package var all: [any WorkPhase] { [transform, products, combination] }
     }
 
-    /// All tiles are transformed, then multiplied point by point, then transformed back: for wide layers of few tiles,
-    /// whose kernels would otherwise be read again and again.
+    /// All tiles are transformed, then multiplied point by point, then transformed back: for wide layers of few tiles on
+    /// many threads.
     package func pointwise(in plan: inout MemoryPlan) -> PointwisePhases {
+        precondition(targets.count == 1, "one target at a time")
         let tiles = grid.rows * grid.columns
         let data = inputs.map { plan.reserve(PointMatrices.count(rows: tiles, columns: $0.source.channels)) }
-        let widest = targets.map(\.outputChannels).max() ?? 0
-        let places = PointwisePlaces(
-            stage: self, data: data, products: plan.reserve(PointMatrices.count(rows: tiles, columns: widest)))
+        let places = PointwisePlaces(stage: self, data: data)
+        let products = PointwiseProducts(
+            places: places, target: targets[0],
+            products: plan.reserve(PointMatrices.count(rows: tiles, columns: targets[0].outputChannels)))
         return PointwisePhases(
-            transform: PointwiseTransform(places: places),
-            targets: targets.map {
-                (PointwiseProducts(places: places, target: $0), PointwiseCombination(places: places, target: $0))
-            })
+            transform: PointwiseTransform(places: places), products: products,
+            combination: PointwiseCombination(source: products))
     }
 }
 
-// MARK: - What both orders share
+// MARK: - What all orders share
 
 extension WinogradStage {
     /// Transforms one row of neighbouring tiles, sixteen channels.
