@@ -102,7 +102,8 @@ let package = Package(
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
         .testTarget(name: "SyntheticLineTests", dependencies: ["Imaging", "SyntheticLine"]),
         .testTarget(
-            name: "ArchiveTests", dependencies: ["AnomalyScoring", "Archive", "ConvNets", "Imaging", "TensorKernels"]),
+            name: "ArchiveTests", dependencies: ["AnomalyScoring", "Archive", "ConvNets", "Imaging", "TensorKernels"],
+            exclude: ["Golden"]),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Imaging", "Locking"], exclude: ["Images"]),
         .testTarget(name: "InspectionProtocolTests", dependencies: ["InspectionProtocol"]),
         .testTarget(
