@@ -25,5 +25,8 @@ struct Beltwatch: ParsableCommand {
             configuration, 130 interrupted.
             """,
         version: SoftwareVersion.current,
-        subcommands: [Train.self, Evaluate.self, Replay.self, Watch.self, Benchmark.self, Synthesize.self])
+        subcommands: [
+            Train.self, Evaluate.self, Replay.self, Watch.self, Benchmark.self, Synthesize.self, Import.self,
+            Export.self,
+        ])
 }
