@@ -216,14 +216,14 @@ public struct TrainingRecord: Hashable, Sendable, Codable {
 /// What the training did beside EfficientAD's losses; nil where it did no such thing.
 public struct TrainingRecipe: Hashable, Sendable, Codable {
     /// α, the weight of LA-EAD's reconstruction difference constraint.
-    public var differenceWeight: Double?
+    public var differenceWeight: Float?
 
     /// m of DFSC's feature separation constraint.
-    public var separationMargin: Double?
+    public var separationMargin: Float?
     public var separationMask: FeatureSeparationConstraint.Mask?
 
     /// μ, where the student is the moving average of the weights that were trained.
-    public var studentMomentum: Double?
+    public var studentMomentum: Float?
 
     /// How many pictures of other things the student was punished for describing.
     public var penaltyImageCount: Int?

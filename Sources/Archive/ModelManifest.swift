@@ -48,10 +48,10 @@ struct ModelManifest: Codable {
         var seed: UInt64
         var iterations: Int
         var finalLoss: Double
-        var differenceWeight: Double?
-        var separationMargin: Double?
+        var differenceWeight: Float?
+        var separationMargin: Float?
         var separationMask: FeatureSeparationConstraint.Mask?
-        var studentMomentum: Double?
+        var studentMomentum: Float?
         var penaltyImageCount: Int?
 
         enum CodingKeys: String, CodingKey {

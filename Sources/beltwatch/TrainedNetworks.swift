@@ -65,11 +65,11 @@ extension TrainingRecipe {
         switch objective {
         case .efficientAD: break
         case .separated(let margin, let mask):
-            separationMargin = Double(margin)
+            separationMargin = margin
             separationMask = mask
-        case .aligned(let alpha, _): differenceWeight = Double(alpha)
+        case .aligned(let alpha, _): differenceWeight = alpha
         }
-        self.studentMomentum = studentMomentum.map(Double.init)
+        self.studentMomentum = studentMomentum
         self.penaltyImageCount = penaltyImageCount > 0 ? penaltyImageCount : nil
     }
 }

@@ -132,7 +132,7 @@ extension CommandTests {
             (["--method", "puad", "--feature-source", "extractor"], "--feature-source extractor belongs to la-ead"),
             (["--method", "puad", "--extractor", "m"], "--extractor belongs to la-ead"),
             (["--method", "la-ead", "--extractor", "m", "--feature-source", "student"], "--extractor has no use"),
-            (["--method", "la-ead", "--alpha", "-1"], "--alpha must be a number from 0 on"),
+            (["--method", "la-ead", "--alpha=-1"], "--alpha must be a number from 0 on"),
             (["--method", "dfsc", "--margin", "2.5"], "--margin must lie between 0 and 2"),
         ])
         func optionsOfOtherMethodsAreRefused(options: [String], reason: String) throws {
@@ -178,7 +178,7 @@ extension CommandTests {
             #expect(trained.errors.contains("of one channel"), "\(trained.errors)")
             let smooth = try ModelFile.load(out).model
             #expect(smooth.mapOptions.logistic && smooth.trainingRecord.recipe.studentMomentum == 0.99)
-            #expect(smooth.trainingRecord.recipe.separationMargin.map { Float($0) } == 0.4)
+            #expect(smooth.trainingRecord.recipe.separationMargin == 0.4)
 
             let again = try RunningCommand(command + ["--out", out, "--resume", "--no-ema", "--no-sigmoid"]).result()
             #expect(again.status == 0, "\(again.errors)")
