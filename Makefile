@@ -17,7 +17,7 @@ TESTING := -c release -Xswiftc -enable-testing --scratch-path .build-tests
 # OpenBLAS starts its pool when it is loaded; our own threads call it one at a time.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test test-older-cpus benchmark build install lint run-packages test-packages benchmark-packages clean
+.PHONY: demo test test-older-cpus sanitize benchmark build install lint run-packages test-packages benchmark-packages clean
 
 # Where `make install` puts the programs and the teacher; DESTDIR goes in front.
 PREFIX ?= /usr
@@ -35,6 +35,9 @@ test: test-packages lint
 	@swift test --skip-build $(TESTING) --disable-xctest
 	@$(MAKE) --no-print-directory test-older-cpus
 
+# What a test runner says about tests that pass, less its closing line.
+PASSING := ' started\.|^✔ (Suite|Test [^r])|Test case passing|^\[[0-9]+/'
+
 # As qemu-user calls them, less what it would warn about: the first has no AVX2, the second has; no qemu has AVX-512.
 OLDER_CPUS := Nehalem Haswell-noTSX,-pcid,-x2apic,-tsc-deadline,-invpcid
 
@@ -44,8 +47,25 @@ test-older-cpus:
 	for cpu in $(OLDER_CPUS); do \
 	    echo "the kernels on an emulated $${cpu%%[-,]*}, which takes a minute:"; \
 	    env -u OPENBLAS_CORETYPE qemu-x86_64 -cpu "$$cpu" "$$bundle" --testing-library swift-testing \
-	        --filter '^TensorKernelsTests\.' --skip ChangeNoBit 2>&1 | grep -Ev ' (started\.|passed after)|Test case passing' || exit; \
+	        --filter '^TensorKernelsTests\.' --skip ChangeNoBit 2>&1 | grep -Ev $(PASSING) || exit; \
 	done
+
+# What each of them builds with, and the tests it runs. Undefined behaviour is looked for in C alone, where it ends the
+# process: Swift checks itself. The thread sanitizer is for what threads share.
+SANITIZE_address := --sanitize=address --filter TensorKernelsTests
+SANITIZE_undefined := -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=all --filter TensorKernelsTests
+SANITIZE_thread := --sanitize=thread --filter DataParallelLoopTests --filter LockingTests
+
+## sanitize: the kernels' tests under the address, undefined-behaviour and thread sanitizers, in some minutes
+sanitize: test-packages
+	@mkdir -p .build-sanitize/package && cd .build-sanitize/package && \
+	    ln -sf ../../Tests/Sanitizers/Package.swift . && ln -sfn ../../Sources Sources && ln -sfn ../../Tests Tests
+	@for sanitizer in address undefined thread; do $(MAKE) --no-print-directory sanitize-$$sanitizer || exit; done
+
+sanitize-%:
+	@echo "the $* sanitizer:"
+	@swift test --package-path .build-sanitize/package --scratch-path .build-sanitize/$* $(RELEASE) \
+	    -Xswiftc -enable-testing --disable-xctest $(SANITIZE_$*) 2>&1 | grep -Ev $(PASSING)
 
 ## benchmark: our engine beside ONNX Runtime and OpenVINO from PyPI; Tests/Benchmarks/benchmark.py lists the settings
 benchmark: benchmark-packages
@@ -79,7 +99,7 @@ benchmark-packages:
 	@$(call install,$(BUILD_PACKAGES) $(BENCHMARK_PACKAGES))
 
 clean:
-	rm -rf .build .build-tests .build-benchmark
+	rm -rf .build .build-tests .build-benchmark .build-sanitize
 
 # Installs what is missing and nothing else; with sudo when not root.
 define install
