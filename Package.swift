@@ -31,7 +31,7 @@ let package = Package(
         .target(name: "Imaging", dependencies: ["Locking", "TensorKernels"]),
         .target(name: "AnomalyScoring", dependencies: ["ConvNets", "Imaging", "TensorKernels"]),
         .target(name: "Training", dependencies: ["AnomalyScoring", "ConvNets", "Imaging", "TensorKernels"]),
-        .target(name: "Evaluation", dependencies: ["AnomalyScoring"]),
+        .target(name: "Evaluation", dependencies: ["AnomalyScoring", "ConvNets"]),
         .target(name: "SyntheticLine", dependencies: ["Imaging"]),
 
         // The outside: files, cameras, sockets.
@@ -99,7 +99,7 @@ let package = Package(
             dependencies: ["AnomalyScoring", "ConvNets", "Imaging", "TensorKernels", "Training"],
             exclude: ["Golden"]),
         .testTarget(name: "LockingTests", dependencies: ["Locking"]),
-        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
+        .testTarget(name: "EvaluationTests", dependencies: ["AnomalyScoring", "Evaluation"], exclude: ["Golden"]),
         .testTarget(name: "SyntheticLineTests", dependencies: ["Imaging", "SyntheticLine"]),
         .testTarget(
             name: "ArchiveTests", dependencies: ["AnomalyScoring", "Archive", "ConvNets", "Imaging", "TensorKernels"],
