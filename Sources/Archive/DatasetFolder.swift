@@ -1,3 +1,5 @@
+import Glibc
+
 /// How the pictures of a data set lie on disk.
 public enum DatasetLayout: String, Sendable, CaseIterable {
     /// `train/good`, `test/good`, `test/<defect>`, `ground_truth/<defect>/<id>_mask.png`.
@@ -22,7 +24,7 @@ public struct DatasetImage: Hashable, Sendable {
     public let identifier: String
 
     /// Where the defects are: none for good parts, one file in MVTec AD, one or more in MVTec LOCO AD. Empty for an
-    /// anomalous picture, too, where the data set has no masks.
+    /// anomalous picture, too, where the mask is missing (`DatasetFolder.masks(of:)` refuses that).
     public let maskPaths: [String]
 
     public var isGood: Bool { kind == DatasetFolder.goodKind }
@@ -55,8 +57,8 @@ public struct DatasetFolder: Hashable, Sendable {
     static let goodKind = "good"
     private static let goodFolders = [goodKind, "ok"]
 
-    /// The data set's name in results: that of its folder.
-    public var category: String { AtomicFile.split(directory).name }
+    /// The data set's name in results: that of its folder, also where the folder was given as `.` or `..`.
+    public let category: String
 
     /// Finds out what lies in a folder.
     ///
@@ -65,6 +67,7 @@ public struct DatasetFolder: Hashable, Sendable {
         var directory = path
         while directory.count > 1, directory.hasSuffix("/") { directory.removeLast() }
         self.directory = directory
+        category = Self.name(of: directory)
         switch Directory.kind(of: directory) {
         case nil: throw .file(FileError(.list, directory, .missing))
         case .file, .other: throw .notADirectory(directory)
@@ -84,8 +87,10 @@ public struct DatasetFolder: Hashable, Sendable {
             }
             return
         }
-        // What only LOCO has.
-        let isLOCO = Directory.kind(of: "\(directory)/validation") == .directory
+        // What only LOCO has; either is enough, so that a set without the other hears what is missing.
+        let isLOCO =
+            Directory.kind(of: "\(directory)/validation") == .directory
+            || Directory.kind(of: Self.defectsPath(in: directory)) == .file
         layout = isLOCO ? .mvtecLOCO : .mvtecAD
         training = try Self.goodParts(of: "train", in: directory)
         validation = isLOCO ? try Self.goodParts(of: "validation", in: directory) : []
@@ -107,6 +112,36 @@ public struct DatasetFolder: Hashable, Sendable {
             throw .missingSplit(directory: directory, split: "test/<defect>", found: found)
         }
         return test
+    }
+
+    /// Whether the data set says where the defects are.
+    public var hasGroundTruth: Bool { Directory.kind(of: "\(directory)/ground_truth") == .directory }
+
+    /// The masks of an anomalous test picture; at least one.
+    ///
+    /// - Throws: `missingMask` where there is none.
+    public func masks(of image: DatasetImage) throws(DatasetError) -> [String] {
+        guard !image.maskPaths.isEmpty else {
+            let masks = "\(directory)/ground_truth/\(image.kind)/\(image.identifier)"
+            throw .missingMask(
+                image: image.path, expected: layout == .mvtecLOCO ? "\(masks)/000.png" : "\(masks)_mask.png")
+        }
+        return image.maskPaths
+    }
+
+    /// What the grey values of the masks mean, in MVTec LOCO AD layout.
+    public func defectsConfiguration() throws(DatasetError) -> DefectsConfiguration {
+        try DefectsConfiguration(path: Self.defectsPath(in: directory))
+    }
+
+    private static func defectsPath(in directory: String) -> String { "\(directory)/defects_config.json" }
+
+    /// A folder's name; `.` and `..` are names of whatever folder they lead to.
+    private static func name(of directory: String) -> String {
+        let name = AtomicFile.split(directory).name
+        guard [".", ".."].contains(name), let real = realpath(directory, nil) else { return name }
+        defer { free(real) }
+        return AtomicFile.split(String(cString: real)).name
     }
 
     private static func goodParts(of split: String, in directory: String) throws(DatasetError) -> [DatasetImage] {
@@ -193,6 +228,12 @@ public enum DatasetError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Neither pictures nor a `train` folder; `found` are up to eight names that are there.
     case noImages(directory: String, found: [String])
+
+    /// An anomalous picture of a data set with `ground_truth` has no mask at the place that its layout gives it.
+    case missingMask(image: String, expected: String)
+
+    /// The `defects_config.json` at this path cannot be used.
+    case defects(path: String, DefectsConfigurationError)
     case file(FileError)
 
     public var description: String {
@@ -205,6 +246,13 @@ public enum DatasetError: Error, Hashable, Sendable, CustomStringConvertible {
         case .noImages(let directory, let found):
             "'\(directory)' has no .png or .jpg pictures (\(Self.list(found))); expected are pictures of good parts, or a "
                 + "folder with 'train/good' inside"
+        case .missingMask(let image, let expected):
+            """
+            '\(image)' has no mask; '\(expected)' was expected, since there is a 'ground_truth' folder: add the mask, or \
+            remove the folder to evaluate without masks
+            """
+        case .defects(let path, let error):
+            "'\(path)': \(error)"
         case .file(let error):
             error.description
         }

@@ -5,9 +5,8 @@ import Capture
 import Evaluation
 import Foundation
 import Imaging
-import TensorKernels
 
-/// `beltwatch evaluate`: how well a model tells good parts from bad ones.
+/// `beltwatch evaluate`: how well a model tells good parts from bad ones, and finds what is wrong with them.
 struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Scores the test pictures of a data set and says how well good and bad are told apart.",
@@ -17,9 +16,18 @@ struct Evaluate: ParsableCommand {
               beltwatch evaluate bottle/ --model bottle.safetensors
               beltwatch evaluate tray/ --model tray.safetensors --maps maps/ --json > tray.json
 
-            The folder is in MVTec AD or MVTec LOCO AD layout. --maps writes the anomaly map of every test picture as \
-            float TIFF at the picture's size to maps/<category>/test/<kind>/<id>.tiff, which the official evaluators \
-            read, and a heat map for people beside it as PNG.
+            The folder is in MVTec AD or MVTec LOCO AD layout. Where it has a ground_truth folder, the anomaly maps are \
+            measured too: pixel_AUROC, and AUPRO@0.3 (MVTec AD) or sPRO@0.05 with defects_config.json (MVTec LOCO AD), at \
+            every threshold and at the pictures' own size. Where it has a validation folder, its good parts give the \
+            picturable and the unpicturable score a threshold of their own; the fused one has the model's.
+
+            --maps writes the anomaly map of every test picture as float TIFF at the picture's size to \
+            maps/<category>/test/<kind>/<id>.tiff, which the official evaluators read, and a heat map for people beside it \
+            as PNG.
+
+            --json has category, layout and model_sha256, and under good, defects, image_AUROC, pixel_AUROC, AUPRO@0.3, \
+            sPRO@0.05, conformal and f1_optimal the figures of the table with their intervals; null is what the data set \
+            does not allow to measure.
             """)
 
     @Argument(help: ArgumentHelp("A data set with a test folder.", valueName: "folder"))
@@ -53,73 +61,69 @@ struct Evaluate: ParsableCommand {
                 try AtomicFile.createDirectory(folder)
                 try AtomicFile.checkReplaceable("\(folder)/map.tiff")
             }
-            let loaded = try LoadedDetector(path: model, threads: threads)
-            let scores = try score(images, of: dataset, by: loaded)
-            let report = try EvaluationReport(of: scores, threshold: loaded.model.fusion.threshold.value)
-            if json {
-                print(String(decoding: try JSONEncoder.plain.encode(report), as: UTF8.self))
-            } else {
-                print(report.table)
+            let interruption = Interruption()
+            let session = EvaluationSession(
+                detector: try LoadedDetector(path: model, threads: threads), refusesUnreadable: strict,
+                interruption: interruption)
+            // What is wrong with the masks themselves is found before the long work.
+            let truths = try DatasetGroundTruth(of: dataset, interruption: interruption)
+            let calibration = try session.score(dataset.validation, label: "calibrating")
+            let tested = try session.score(images, label: "scoring") { picture, input in
+                try truths?.checkSize(of: picture)
+                if let maps { try write(picture, input, of: dataset, to: maps, by: session.model) }
             }
+            let report = try EvaluationReport(
+                of: tested.map(\.labelled), threshold: session.model.fusion.threshold,
+                calibration: calibration.map(\.scores), localisation: try session.localisation(of: tested, in: truths))
+            try show(report, of: dataset, by: session)
         }
     }
 
-    private func score(
-        _ images: [DatasetImage], of dataset: DatasetFolder, by loaded: LoadedDetector
-    ) throws -> [LabelledScores] {
-        let interruption = Interruption()
-        var progress = ProgressLine("scoring", total: images.count)
-        defer { progress.finish() }
-        var scores: [LabelledScores] = []
-        var skipped = 0
-        for (done, image) in images.enumerated() {
-            if interruption.isRequested { throw Failure("interrupted after \(done) pictures", .interrupted) }
-            let frame: Frame
-            do {
-                frame = try decodeImage(at: image.path)
-            } catch {
-                if strict { throw error }
-                note("skipped: \(error)")
-                skipped += 1
-                continue
+    private func write(
+        _ picture: ScoredPicture, _ input: ModelImage, of dataset: DatasetFolder, to maps: String,
+        by model: AnomalyModel
+    ) throws {
+        let path = picture.image.mapPath(in: maps, category: dataset.category)
+        try TIFFFile.write(picture.localisationMap(by: model), to: path)
+        let canonical = picture.maps.canonical(by: model.mapQuantiles, options: model.mapOptions)
+        try PNGWriter.write(
+            pixels: HeatMap.overlay(canonical, on: input), width: ModelImage.side, height: ModelImage.side, channels: 3,
+            to: URL(filePath: path).deletingPathExtension().path + ".png")
+    }
+
+    private func show(_ report: EvaluationReport, of dataset: DatasetFolder, by session: EvaluationSession) throws {
+        if json {
+            let output = EvaluationOutput(
+                category: dataset.category, layout: dataset.layout.rawValue, modelSHA256: session.detector.sha256,
+                report: report)
+            print(String(decoding: try JSONEncoder.plain.encode(output), as: UTF8.self))
+        } else {
+            print("\(dataset.category), \(dataset.layout.rawValue) layout")
+            print(report.table)
+            if report.localisation == nil {
+                print("\nno 'ground_truth' folder, so the maps are not measured")
             }
-            let picture = try naming(image.path) { try loaded.model.preprocessing.modelImage(of: frame) }
-            let observation = loaded.detector.observe(picture.normalised())
-            let raw = RawScores(observation, of: loaded.model)
-            let fused = try naming(image.path) { try loaded.model.fusion.fuse(raw) }
-            scores.append(
-                LabelledScores(
-                    defect: image.isGood ? nil : image.kind, picturable: fused.picturable.raw,
-                    unpicturable: fused.unpicturable.raw, fused: fused.value))
-            if let maps {
-                let path = image.mapPath(in: maps, category: dataset.category)
-                try TIFFFile.write(loaded.model.localisationMap(of: observation.maps, for: frame), to: path)
-                try PNGWriter.write(
-                    pixels: HeatMap.overlay(raw.map, on: picture), width: ModelImage.side, height: ModelImage.side,
-                    channels: 3, to: URL(filePath: path).deletingPathExtension().path + ".png")
-            }
-            progress.update(done: done + 1)
         }
-        if skipped > 0 {
-            note("skipped \(skipped) of \(images.count) pictures that cannot be read; --strict refuses them instead")
-        }
-        return scores
     }
 }
 
-extension AnomalyModel {
-    /// The anomaly map at the frame's size, `[1, height, width]`; zero outside the region that the model looks at.
-    fileprivate func localisationMap(of maps: AnomalyMaps, for frame: Frame) -> Tensor {
-        let region =
-            preprocessing.region ?? RegionOfInterest(x: 0, y: 0, width: frame.width, height: frame.height)
-        let inside = maps.enlarged(
-            by: mapQuantiles, options: mapOptions, width: region.width, height: region.height)
-        var whole = Tensor(shape: [1, frame.height, frame.width])
-        for y in 0..<region.height {
-            let target = (region.y + y) * frame.width + region.x
-            whole.values.replaceSubrange(
-                target..<target + region.width, with: inside.values[y * region.width..<(y + 1) * region.width])
-        }
-        return whole
+/// What `--json` prints: the report, and what it is about.
+private struct EvaluationOutput: Encodable {
+    let category: String
+    let layout: String
+    let modelSHA256: String
+    let report: EvaluationReport
+
+    private enum CodingKeys: String, CodingKey {
+        case category, layout
+        case modelSHA256 = "model_sha256"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(category, forKey: .category)
+        try container.encode(layout, forKey: .layout)
+        try container.encode(modelSHA256, forKey: .modelSHA256)
+        try report.encode(to: encoder)
     }
 }

@@ -48,6 +48,52 @@ import Testing
                 ])
     }
 
+    @Test func aFolderHasItsRealNameHoweverItIsGiven() throws {
+        try add(["bottles/train/good/0.png", "bottles/test/good/0.png"])
+        for path in ["bottles", "bottles/", "bottles/.", "bottles/test/.."].map(directory.file) {
+            #expect(try DatasetFolder(path).category == "bottles", "\(path)")
+        }
+        // A link is what its owner calls it.
+        try FileManager.default.createSymbolicLink(
+            atPath: directory.file("line3"), withDestinationPath: directory.file("bottles"))
+        #expect(try DatasetFolder(directory.file("line3")).category == "line3")
+    }
+
+    @Test func theDefectsOfLOCOAloneMakeAValidationSplitMissing() throws {
+        try add(["train/good/000.png", "test/good/000.png", "test/logical_anomalies/000.png", "defects_config.json"])
+        #expect(throws: DatasetError.file(FileError(.list, directory.file("validation"), .missing))) {
+            try DatasetFolder(directory.path)
+        }
+        try add(["validation/bad/000.png"])
+        #expect(
+            throws: DatasetError.missingSplit(
+                directory: directory.path, split: "validation/good", found: ["bad"])
+        ) { try DatasetFolder(directory.path) }
+    }
+
+    @Test func saysWhichMaskIsMissing() throws {
+        try add([
+            "train/good/0.png", "test/good/0.png", "test/dent/0.png", "test/dent/1.png", "ground_truth/dent/0_mask.png",
+        ])
+        let industrial = try DatasetFolder(directory.path)
+        #expect(industrial.hasGroundTruth)
+        #expect(try industrial.masks(of: industrial.test[1]) == [directory.file("ground_truth/dent/0_mask.png")])
+        #expect(
+            throws: DatasetError.missingMask(
+                image: directory.file("test/dent/1.png"), expected: directory.file("ground_truth/dent/1_mask.png"))
+        ) { try industrial.masks(of: industrial.test[2]) }
+
+        try add(["validation/good/0.png"])
+        let logical = try DatasetFolder(directory.path)
+        #expect(
+            throws: DatasetError.missingMask(
+                image: directory.file("test/dent/0.png"), expected: directory.file("ground_truth/dent/0/000.png"))
+        ) { try logical.masks(of: logical.test[1]) }
+        #expect(throws: DatasetError.file(FileError(.open, directory.file("defects_config.json"), .missing))) {
+            try logical.defectsConfiguration()
+        }
+    }
+
     @Test func readsOkForGood() throws {
         try add(["train/ok/0.png", "test/ok/1.png", "test/ng/2.png"])
         let folder = try DatasetFolder(directory.path)
