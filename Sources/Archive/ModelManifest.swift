@@ -6,7 +6,8 @@ import Imaging
 /// The scalars and names of a model file, as JSON in the file's metadata.
 ///
 /// The keys are written here and not derived from `AnomalyModel`, so that a rename in the program does not change files.
-/// Version 1 knew PUAD alone; what version 2 added is optional and has PUAD's meaning where it is absent.
+/// Version 1 knew PUAD alone. What version 2 added is optional and has PUAD's meaning where it is absent; a model that
+/// needs none of it is still written as version 1, so that it stays the same file.
 struct ModelManifest: Codable {
     static let format = "beltwatch-model"
     static let currentVersion = 2
@@ -114,12 +115,12 @@ extension ModelManifest {
         featureSource = model.featureSource
         region = model.preprocessing.region.map { Region(x: $0.x, y: $0.y, width: $0.width, height: $0.height) }
         padMaps = model.mapOptions.padMaps
-        logisticMaps = model.mapOptions.logistic
+        logisticMaps = model.mapOptions.logistic ? true : nil
         scoreResolution = model.mapOptions.scoreResolution
         shrinkage = model.featureGaussian.shrinkage
         picturable = Statistics(mean: model.fusion.picturable.mean, deviation: model.fusion.picturable.deviation)
         unpicturable = Statistics(mean: model.fusion.unpicturable.mean, deviation: model.fusion.unpicturable.deviation)
-        fusionRule = model.fusion.rule
+        fusionRule = model.fusion.rule == .sum ? nil : model.fusion.rule
         threshold = Threshold(
             value: model.fusion.threshold.value, calibrationCount: model.fusion.threshold.calibrationCount,
             falseRejectBudget: model.fusion.threshold.falseRejectBudget)
@@ -132,6 +133,10 @@ extension ModelManifest {
             separationMargin: record.recipe.separationMargin, separationMask: record.recipe.separationMask,
             studentMomentum: record.recipe.studentMomentum, penaltyImageCount: record.recipe.penaltyImageCount)
         self.dataDigest = dataDigest
+        let isPlainPUAD =
+            model.method == .puad && model.featureSource == .studentFormerHalf && logisticMaps == nil
+            && fusionRule == nil && record.recipe == TrainingRecipe()
+        version = isPlainPUAD ? 1 : Self.currentVersion
     }
 
     var preprocessing: Preprocessing {

@@ -83,11 +83,11 @@ import Testing
     }
 
     static let badManifests: [(String, String, String)] = [
-        ("\"version\":2", "\"version\":3", "version"),
-        ("\"version\":2", "\"version\":0", "version"),
-        ("\"fusion_rule\":\"sum\"", "\"fusion_rule\":\"vote\"", "manifest"),
+        ("\"version\":1", "\"version\":3", "version"),
+        ("\"version\":1", "\"version\":0", "version"),
+        ("\"version\":1", "\"fusion_rule\":\"vote\",\"version\":2", "manifest"),
         ("\"feature_source\":\"student\"", "\"feature_source\":\"extractor\"", "architecture"),
-        ("\"logistic_maps\":false", "\"logistic_maps\":0.5", "manifest"),
+        ("\"version\":1", "\"logistic_maps\":0.5,\"version\":2", "manifest"),
         ("\"format\":\"beltwatch-model\"", "\"format\":\"other\"", "manifest"),
         ("\"method\":\"puad\"", "\"method\":\"psychic\"", "manifest"),
         ("\"size\":\"s\"", "\"size\":\"l\"", "manifest"),
