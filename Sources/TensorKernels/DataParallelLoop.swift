@@ -46,7 +46,7 @@ struct DataParallelLoop: Sendable {
             }
         }
         // Two programs that compute at the same time do not wait for each other.
-        if WorkerTeam.of(threads).run({ if $0 < workers { work($0) } }) { return }
+        if WorkerTeam.shared.run(workers: workers, work) { return }
         withoutActuallyEscaping(work) { work in
             // Shared by the workers unchecked: a piece is run by one of them, and all have ended when
             // `concurrentPerform` returns.

@@ -157,9 +157,10 @@ struct CheckedLayer {
                 }
             }
         }
-        return outputs.map { relativeError(of: $0, to: output) }.reduce(0) { $1 <= $0 ? $0 : $1 }
+        return outputs.map { relativeError(of: $0, to: output) }.max() ?? .infinity
     }
 
+    /// Infinite where it is no number, so that the largest of several is the worst.
     private func relativeError(of values: [Float], to expected: [Float]) -> Double {
         var difference = 0.0
         var square = 0.0
@@ -167,7 +168,8 @@ struct CheckedLayer {
             difference += Double(value - expected) * Double(value - expected)
             square += Double(expected) * Double(expected)
         }
-        return (difference / square).squareRoot()
+        let error = (difference / square).squareRoot()
+        return error.isNaN ? .infinity : error
     }
 }
 

@@ -1,3 +1,5 @@
+import Glibc
+import Synchronization
 import Testing
 
 @testable import TensorKernels
@@ -95,16 +97,53 @@ import Testing
         #expect(sums == Array(repeating: 190, count: 8))
     }
 
-    /// Members that sleep between rounds, and members that are still looking out.
+    /// Members that sleep between rounds, and members that are still looking out; every worker is one at most once.
     @Test(arguments: [2, 4], [.zero, .milliseconds(5)] as [Duration])
-    func aTeamDoesRoundAfterRound(members: Int, lookout: Duration) {
-        let team = WorkerTeam(members: members, lookout: lookout)
-        var counts = [Int](repeating: 0, count: members)
+    func aTeamDoesRoundAfterRound(workers: Int, lookout: Duration) {
+        let team = WorkerTeam(processors: workers, lookout: lookout)
+        let rounds = 500
+        var counts = [Int](repeating: 0, count: workers)
         counts.withUnsafeMutableBufferPointer { counts in
             nonisolated(unsafe) let counts = counts
-            for _ in 0..<500 { #expect(team.run { counts[$0] += 1 }) }
+            for _ in 0..<rounds { #expect(team.run(workers: workers) { counts[$0] += 1 }) }
         }
-        #expect(counts == Array(repeating: 500, count: members))
+        #expect(counts[0] == rounds)
+        #expect(counts.allSatisfy { $0 <= rounds })
+    }
+
+    /// The caller may not leave while somebody works, and somebody else comes if there is time.
+    @Test func othersComeAndAreWaitedFor() {
+        let team = WorkerTeam(processors: 2, lookout: .zero)
+        for _ in 0..<50 {
+            let hasCome = Atomic(false)
+            let isDone = Atomic(false)
+            let ran = team.run(workers: 2) { worker in
+                if worker == 1 {
+                    hasCome.store(true, ordering: .releasing)
+                    let product = (1...100_000).reduce(1) { $0 &* $1 }
+                    isDone.store(product != 1, ordering: .releasing)
+                } else {
+                    while !hasCome.load(ordering: .acquiring) { sched_yield() }
+                }
+            }
+            let wasDone = isDone.load(ordering: .acquiring)
+            #expect(ran && wasDone)
+        }
+    }
+
+    @Test func aTeamIsOnesAtATime() {
+        let team = WorkerTeam(processors: 2, lookout: .zero)
+        var inner: Bool?
+        withUnsafeMutablePointer(to: &inner) { inner in
+            nonisolated(unsafe) let inner = inner
+            let outer = team.run(workers: 2) { worker in
+                if worker == 0 { inner.pointee = team.run(workers: 2) { _ in } }
+            }
+            #expect(outer)
+        }
+        #expect(inner == false)
+        let again = team.run(workers: 2) { _ in }
+        #expect(again)
     }
 
     // MARK: - A program whose numbers can be told beforehand

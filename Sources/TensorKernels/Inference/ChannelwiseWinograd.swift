@@ -8,11 +8,16 @@ extension WinogradStage {
         package let means: any WorkPhase
     }
 
-    /// All tiles are transformed, then multiplied and transformed back for a few output channels at a time: the products
-    /// of those stay near the core that made them, and only their squares' sums leave it.
+    /// All tiles are transformed, then multiplied and transformed back for a part of the output channels at a time: who
+    /// made the products of those also reads them, and hands on nothing but their squares' sums.
     ///
     /// - Parameter threads: How many will compute; it changes the pieces and not the result.
     package func mapwise(in plan: inout MemoryPlan, threads: Int) -> MapPhases {
+        precondition(
+            targets.allSatisfy {
+                guard case .meanSquares(let map, _) = $0.destination else { return false }
+                return (map.channels, map.height, map.width) == (1, grid.height, grid.width)
+            }, "channel by channel go maps of the convolution's size")
         let tiles = grid.rows * grid.columns
         let data = inputs.map { plan.reserve(PointMatrices.count(rows: tiles, columns: $0.source.channels)) }
         let places = PointwisePlaces(stage: self, data: data)

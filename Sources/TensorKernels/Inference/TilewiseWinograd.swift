@@ -17,9 +17,7 @@ struct TilewiseWinograd: WorkPhase {
 
     /// - Precondition: Every target is an image.
     init(_ stage: WinogradStage) {
-        precondition(
-            stage.targets.allSatisfy { if case .image = $0.destination { true } else { false } },
-            "maps need all channels of a tile at once")
+        precondition(stage.targets.allSatisfy(\.isImage), "maps are made channel by channel")
         self.stage = stage
         let unit = stage.pairsTiles ? 2 : 1
         let kernelBytes = stage.targets.reduce(0) { $0 + $1.terms.reduce(0) { $0 + $1.kernels.byteCount } }

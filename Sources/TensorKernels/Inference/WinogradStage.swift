@@ -60,6 +60,8 @@ package struct WinogradStage: Sendable {
 
         var outputChannels: Int { terms[0].kernels.outputChannels }
 
+        var isImage: Bool { if case .image = destination { true } else { false } }
+
         var laneBlocks: Int { (outputChannels + VectorKernels.lanes - 1) / VectorKernels.lanes }
 
         /// To whole vectors: what lies beyond the channels is zero.
@@ -110,7 +112,7 @@ package struct WinogradStage: Sendable {
     /// All tiles are transformed, then multiplied point by point, then transformed back: for wide layers of few tiles on
     /// many threads.
     package func pointwise(in plan: inout MemoryPlan) -> PointwisePhases {
-        precondition(targets.count == 1, "one target at a time")
+        precondition(targets.count == 1 && targets[0].isImage, "point by point goes one image")
         let tiles = grid.rows * grid.columns
         let data = inputs.map { plan.reserve(PointMatrices.count(rows: tiles, columns: $0.source.channels)) }
         let places = PointwisePlaces(stage: self, data: data)
