@@ -11,6 +11,13 @@ struct PickleReader {
     /// Most values that are accepted; a training checkpoint has a few thousand.
     static let maximumObjectCount = 1 << 18
 
+    /// Most places in tuples, lists and dictionaries together: an element that is recalled takes two bytes of a pickle
+    /// and a place in every container that it is put into.
+    static let maximumElementCount = 1 << 20
+
+    /// Longest accepted name of a module, class or function, in UTF-8 bytes.
+    static let maximumNameByteCount = 256
+
     /// Classes whose objects become records, by the beginning of their names: layers, and the settings that anomalib puts
     /// beside its weights.
     static let recordPrefixes = ["torch.nn.modules.", "torchvision.transforms.", "anomalib.", "pathlib."]
@@ -23,6 +30,7 @@ struct PickleReader {
     /// Heights of the stack at the marks that are still open.
     private var marks: [Int] = []
     private var memo: [UInt32: PickledObjects.Reference] = [:]
+    private var remainingElements = Self.maximumElementCount
 
     /// - Throws: The first thing that is not understood, with its place.
     static func read(_ bytes: [UInt8]) throws(PickleError) -> (objects: PickledObjects, root: PickledObjects.Reference)
@@ -59,17 +67,17 @@ struct PickleReader {
         case UInt8(ascii: "("): marks.append(stack.count)
         case UInt8(ascii: "0"): _ = try pop()
         case UInt8(ascii: "1"): _ = try popToMark()
-        case UInt8(ascii: "q"): memo[UInt32(try byte())] = try top()
-        case UInt8(ascii: "r"): memo[try integer()] = try top()
-        case 0x94: memo[UInt32(memo.count)] = try top()  // MEMOIZE
+        case UInt8(ascii: "q"): try remember(UInt32(try byte()))
+        case UInt8(ascii: "r"): try remember(try integer())
+        case 0x94: try remember(UInt32(memo.count))  // MEMOIZE
         case UInt8(ascii: "h"): try recall(UInt32(try byte()))
         case UInt8(ascii: "j"): try recall(try integer())
         case UInt8(ascii: "c"):  // GLOBAL
             let module = try line()
-            try push(.name(Self.currentName("\(module).\(try line())")))
+            try push(.name(try Self.name(try line(), in: module)))
         case 0x93:  // STACK_GLOBAL
             guard let name = objects.text(try pop()), let module = objects.text(try pop()) else { throw malformed }
-            try push(.name(Self.currentName("\(module).\(name)")))
+            try push(.name(try Self.name(name, in: module)))
         case UInt8(ascii: "R"), 0x81:  // REDUCE, NEWOBJ
             let arguments = try pop()
             try call(try pop(), with: arguments)
@@ -109,23 +117,20 @@ struct PickleReader {
         case UInt8(ascii: ")"), UInt8(ascii: "]"), 0x8F: try push(.sequence([]))  // (), [], set()
         case UInt8(ascii: "}"): try push(.mapping([]))
         case UInt8(ascii: "t"), UInt8(ascii: "l"): try push(.sequence(try popToMark()))
-        case 0x85: try push(.sequence([try pop()]))
-        case 0x86:
-            let second = try pop()
-            try push(.sequence([try pop(), second]))
-        case 0x87:
-            let (third, second) = (try pop(), try pop())
-            try push(.sequence([try pop(), second, third]))
-        case UInt8(ascii: "a"): try append([try pop()])
+        case 0x85: try push(.sequence(try pop(1)))
+        case 0x86: try push(.sequence(try pop(2)))
+        case 0x87: try push(.sequence(try pop(3)))
+        case UInt8(ascii: "a"): try append(try pop(1))
         case UInt8(ascii: "e"), 0x90: try append(try popToMark())
-        case UInt8(ascii: "s"):
-            let value = try pop()
-            try set([try pop(), value])
+        case UInt8(ascii: "s"): try set(try pop(2))
         case UInt8(ascii: "u"): try set(try popToMark())
         default: return false
         }
         return true
     }
+
+    // A container's elements lie in memory of its own: a call that copies one is charged for all of them, so that adding
+    // to either afterwards costs no more than what is added.
 
     private mutating func append(_ items: [PickledObjects.Reference]) throws(PickleError) {
         let list = try top()
@@ -153,9 +158,13 @@ struct PickleReader {
 
     // MARK: Names
 
-    /// Python 2's name of the built-in module is what protocol 2 writes to this day.
-    private static func currentName(_ name: String) -> String {
-        name.hasPrefix("__builtin__.") ? "builtins." + name.dropFirst("__builtin__.".count) : name
+    private static func name(_ name: String, in module: String) throws(PickleError) -> String {
+        // Before they are joined: both may be recalled, and each time would be a copy of them.
+        for text in [module, name] where text.utf8.count > maximumNameByteCount {
+            throw .nameTooLong(byteCount: text.utf8.count)
+        }
+        // Python 2's name of the built-in module is what protocol 2 writes to this day.
+        return "\(module == "__builtin__" ? "builtins" : module).\(name)"
     }
 
     private mutating func call(
@@ -172,13 +181,18 @@ struct PickleReader {
             try push(.tensor(value))
         case "collections.OrderedDict":
             var pairs: [(key: PickledObjects.Reference, value: PickledObjects.Reference)] = []
-            for pair in arguments.first.flatMap({ objects.sequence($0) }) ?? [] {
+            let items = arguments.first.flatMap { objects.sequence($0) } ?? []
+            try charge(items.count)
+            for pair in items {
                 guard let pair = objects.sequence(pair), pair.count == 2 else { throw malformed }
                 pairs.append((pair[0], pair[1]))
             }
             try push(.mapping(pairs))
         case "builtins.set", "torch.Size":
-            try push(.sequence(arguments.first.flatMap { objects.sequence($0) } ?? []))
+            let items = arguments.first.flatMap { objects.sequence($0) } ?? []
+            try charge(items.count)
+            // `map` copies, and the new container shares no memory with the one it was made from.
+            try push(.sequence(items.map { $0 }))
         case _ where Self.recordPrefixes.contains(where: name.hasPrefix):
             try push(.record(className: name, state: nil))
         default:
@@ -227,6 +241,11 @@ struct PickleReader {
         stack.append(objects.add(value))
     }
 
+    private mutating func remember(_ number: UInt32) throws(PickleError) {
+        guard memo.count < Self.maximumObjectCount else { throw .tooManyObjects }
+        memo[number] = try top()
+    }
+
     private mutating func recall(_ number: UInt32) throws(PickleError) {
         guard let reference = memo[number] else { throw malformed }
         stack.append(reference)
@@ -243,10 +262,24 @@ struct PickleReader {
         return reference
     }
 
+    /// The elements of a container, the one that was pushed last at the end.
+    private mutating func pop(_ count: Int) throws(PickleError) -> [PickledObjects.Reference] {
+        guard count <= stack.count - (marks.last ?? 0) else { throw malformed }
+        try charge(count)
+        defer { stack.removeLast(count) }
+        return Array(stack.suffix(count))
+    }
+
     private mutating func popToMark() throws(PickleError) -> [PickledObjects.Reference] {
         guard let height = marks.popLast() else { throw malformed }
+        try charge(stack.count - height)
         defer { stack.removeSubrange(height...) }
         return Array(stack[height...])
+    }
+
+    private mutating func charge(_ elementCount: Int) throws(PickleError) {
+        guard elementCount <= remainingElements else { throw .tooManyElements }
+        remainingElements -= elementCount
     }
 
     // MARK: Bytes
@@ -296,6 +329,8 @@ struct PickleReader {
 public enum PickleError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLong(byteCount: Int)
     case tooManyObjects
+    case tooManyElements
+    case nameTooLong(byteCount: Int)
     case endsEarly
     case protocolVersion(Int)
     case unknownOpcode(UInt8, offset: Int)
@@ -315,6 +350,10 @@ public enum PickleError: Error, Hashable, Sendable, CustomStringConvertible {
         case .tooLong(let count):
             "its pickle has \(count) bytes, more than the \(PickleReader.maximumByteCount) allowed"
         case .tooManyObjects: "its pickle has more than the \(PickleReader.maximumObjectCount) values allowed"
+        case .tooManyElements:
+            "its pickle has containers of more than the \(PickleReader.maximumElementCount) elements allowed"
+        case .nameTooLong(let count):
+            "its pickle names a class with \(count) bytes, more than the \(PickleReader.maximumNameByteCount) allowed"
         case .endsEarly: "its pickle ends in its middle; the file is truncated or damaged"
         case .protocolVersion(let version): "its pickle has protocol \(version), and 2 to 4 are known"
         case .unknownOpcode(let opcode, let offset):
@@ -329,7 +368,10 @@ public enum PickleError: Error, Hashable, Sendable, CustomStringConvertible {
             "its pickle has a tensor of '\(name)'; known are "
                 + PyTorchElementType.allCases.map(\.rawValue).joined(separator: ", ")
         case .tensorOutsideStorage(let key, let shape, let count):
-            "its pickle has a tensor of shape \(shape) that does not fit its storage '\(key)' of \(count) elements"
+            """
+            its pickle has a tensor of shape \(shape) that does not fit its storage '\(key)' of \(count) \
+            elements
+            "
         }
     }
 }

@@ -15,8 +15,13 @@ extension PickledObjects {
 private struct TensorWalk {
     private static let maximumDepth = 16
 
+    /// The attributes in which a module keeps its tensors and its parts.
+    private static let partsOfModules = ["_parameters", "_buffers", "_modules"]
+
     let objects: PickledObjects
     private(set) var tensors: [String: PickledTensor] = [:]
+
+    /// Values and pairs that may still be looked at: shared ones count each time.
     private var remainingVisits = PickleReader.maximumObjectCount
 
     init(objects: PickledObjects) { self.objects = objects }
@@ -24,25 +29,36 @@ private struct TensorWalk {
     mutating func collect(
         _ reference: PickledObjects.Reference, name: String, depth: Int
     ) throws(PyTorchFileError.Reason) {
-        remainingVisits -= 1
-        guard depth <= Self.maximumDepth, remainingVisits > 0 else { throw .nestedTooDeeply }
+        guard depth <= Self.maximumDepth else { throw .nestedTooDeeply }
+        try visit(1)
         switch objects[reference] {
         case .tensor(let tensor):
             guard tensors.count < PyTorchFile.maximumTensorCount else { throw .tooManyTensors }
             guard tensors.updateValue(tensor, forKey: name) == nil else { throw .duplicateTensor(name) }
         case .mapping(let pairs):
+            try visit(pairs.count)
             for (key, value) in pairs {
                 guard let key = objects.text(key) else { continue }
                 try collect(value, name: try joined(name, key), depth: depth + 1)
             }
         case .record(_, let state?):
-            // A module keeps its tensors and its parts in these three of its attributes.
-            for part in ["_parameters", "_buffers", "_modules"] {
-                guard let part = objects.value(part, in: state) else { continue }
+            guard case .mapping(let attributes) = objects[state] else { return }
+            try visit(attributes.count)
+            var parts: [String: PickledObjects.Reference] = [:]
+            for (key, value) in attributes {
+                guard let key = objects.text(key), Self.partsOfModules.contains(key) else { continue }
+                parts[key] = value
+            }
+            for part in Self.partsOfModules.compactMap({ parts[$0] }) {
                 try collect(part, name: name, depth: depth + 1)
             }
         default: break
         }
+    }
+
+    private mutating func visit(_ count: Int) throws(PyTorchFileError.Reason) {
+        guard count <= remainingVisits else { throw .nestedTooDeeply }
+        remainingVisits -= count
     }
 
     private func joined(_ name: String, _ key: String) throws(PyTorchFileError.Reason) -> String {

@@ -84,6 +84,8 @@ struct PickledTensor: Hashable, Sendable {
     let storage: PickledStorage
     let offset: Int
     let shape: [Int]
+
+    /// 0 where the side is 0 or 1.
     let strides: [Int]
 
     /// Most dimensions that are accepted; weights have four.
@@ -108,7 +110,8 @@ struct PickledTensor: Hashable, Sendable {
         self.storage = storage
         self.offset = offset
         self.shape = shape
-        self.strides = strides
+        // A side of 1 takes no step and may say any: PyTorch does not look at it, and adding it could overflow.
+        self.strides = zip(shape, strides).map { side, stride in side > 1 ? stride : 0 }
     }
 
     var elementCount: Int { shape.reduce(1, *) }

@@ -3,29 +3,30 @@ import Testing
 @testable import Archive
 
 @Suite struct PickleReaderTests {
-    private static func ascii(_ text: String) -> [UInt8] { Array(text.utf8) }
+    static func ascii(_ text: String) -> [UInt8] { Array(text.utf8) }
 
     private static func text(_ text: String) -> [UInt8] {
         [UInt8(ascii: "X")] + ZipBuilder.number(text.utf8.count, 4) + Array(text.utf8)
     }
 
-    private static func global(_ module: String, _ name: String) -> [UInt8] { ascii("c\(module)\n\(name)\n") }
+    static func global(_ module: String, _ name: String) -> [UInt8] { ascii("c\(module)\n\(name)\n") }
 
     /// Protocol 2 around opcodes.
-    private static func pickle(_ opcodes: [UInt8]...) -> [UInt8] { [0x80, 2] + opcodes.flatMap { $0 } + ascii(".") }
+    static func pickle(_ opcodes: [UInt8]...) -> [UInt8] { [0x80, 2] + opcodes.flatMap { $0 } + ascii(".") }
 
     private static let emptyTuple = ascii(")")
     private static let reduce = ascii("R")
 
-    private static func storage(elements: [UInt8] = [UInt8(ascii: "K"), 6]) -> [UInt8] {
+    static func storage(elements: [UInt8] = [UInt8(ascii: "K"), 6]) -> [UInt8] {
         ascii("(") + text("storage") + global("torch", "FloatStorage") + text("0") + text("cpu") + elements
             + ascii("tQ")
     }
 
-    private static func integer(_ value: Int) -> [UInt8] { [0x8A, 8] + ZipBuilder.number(value, 8) }
+    static func integer(_ value: Int) -> [UInt8] { [0x8A, 8] + ZipBuilder.number(value, 8) }
 
-    private static func tensor(offset: Int = 0, shape: [Int], strides: [Int]) -> [UInt8] {
-        global("torch._utils", "_rebuild_tensor_v2") + ascii("(") + storage() + integer(offset) + ascii("(")
+    static func tensor(elements: Int = 6, offset: Int = 0, shape: [Int], strides: [Int]) -> [UInt8] {
+        global("torch._utils", "_rebuild_tensor_v2") + ascii("(") + storage(elements: integer(elements))
+            + integer(offset) + ascii("(")
             + shape.flatMap { integer($0) } + ascii("t(") + strides.flatMap { integer($0) } + ascii("t")
             + [0x89] + emptyTuple + ascii("tR")
     }
@@ -116,6 +117,87 @@ import Testing
         #expect(throws: PickleError.tooManyObjects) {
             try PickleReader.read([UInt8](repeating: UInt8(ascii: "]"), count: 1 << 18 + 1))
         }
+    }
+
+    /// A list of 5000 references to one value, made or copied over and over in eleven bytes and less: gigabytes of memory
+    /// if nobody counted.
+    @Test func sharedElementsDoNotMultiplyTheMemory() {
+        let count = 5000
+        let pair = Self.ascii("NN") + [0x86] + Self.ascii("q\u{0}0")
+        let list = Self.ascii("](") + (0..<count).flatMap { _ in Self.ascii("h\u{0}") } + Self.ascii("eq\u{1}0")
+        let copies = [
+            Self.ascii("h\u{2}h\u{1}") + [0x85] + Self.reduce,
+            // Added to at once, so that sharing the elements would not have helped.
+            Self.ascii("h\u{2}h\u{1}") + [0x85] + Self.reduce + Self.ascii("h\u{0}a"),
+        ]
+        let callees = [("collections", "OrderedDict"), ("torch", "Size"), ("builtins", "set")]
+        for (module, name) in callees {
+            let isMapping = name == "OrderedDict"
+            let call = copies[isMapping ? 0 : 1]
+            let start = pair + list + Self.global(module, name) + Self.ascii("q\u{2}0")
+            let repeated = (0..<10_000).flatMap { _ in call }
+            #expect(throws: PickleError.tooManyElements, "\(name)") {
+                try PickleReader.read(Self.pickle(start, repeated))
+            }
+            let few = (0..<200).flatMap { _ in call + Self.ascii("0") }
+            #expect(throws: Never.self, "\(name)") { try PickleReader.read(Self.pickle(start, few, Self.ascii("N"))) }
+        }
+        let recalled = (0..<1 << 20).flatMap { _ in Self.ascii("h\u{0}") }
+        #expect(throws: PickleError.tooManyElements) {
+            try PickleReader.read(Self.pickle(pair, Self.ascii("("), recalled, Self.ascii("h\u{0}t")))
+        }
+    }
+
+    @Test func copiesDoNotShareTheirElements() throws {
+        // a = [None]; b = torch.Size(a); b.append(True)
+        let bytes = Self.pickle(
+            Self.global("torch", "Size"), Self.ascii("]Naq\u{0}"), [0x85], Self.reduce, [0x88],
+            Self.ascii("ah\u{0}"), [0x86])
+        let (objects, root) = try PickleReader.read(bytes)
+        let lists = try #require(objects.sequence(root)).map { objects.sequence($0)?.count }
+        #expect(lists == [2, 1])
+    }
+
+    @Test func longNamesAreRefusedBeforeTheyAreJoined() {
+        let long = String(repeating: "m", count: 257)
+        for (module, name) in [(long, "n"), ("m", long)] {
+            #expect(throws: PickleError.nameTooLong(byteCount: 257)) {
+                try PickleReader.read(Self.pickle(Self.global(module, name)))
+            }
+            #expect(throws: PickleError.nameTooLong(byteCount: 257)) {
+                try PickleReader.read(Self.pickle(Self.text(module), Self.text(name), [0x93]))
+            }
+        }
+        #expect(throws: Never.self) { try PickleReader.read(Self.pickle(Self.global(String(long.dropLast()), "n"))) }
+    }
+
+    /// A thousand times the same thousand pairs, none of which is named: a thousand visits, and a million pairs.
+    @Test(arguments: [false, true]) func pairsCountAsVisits(inRecords: Bool) throws {
+        var opcodes = inRecords ? Self.global("torch.nn.modules", "Module") + Self.emptyTuple + [0x81] : []
+        opcodes += Self.ascii("}(")
+        for key in 0..<1000 { opcodes += [UInt8(ascii: "M")] + ZipBuilder.number(key, 2) + Self.ascii("N") }
+        opcodes += Self.ascii(inRecords ? "ubq\u{0}0" : "uq\u{0}0") + Self.ascii("}(")
+        for key in 1000..<2000 { opcodes += [0x8C, 4] + Self.ascii(String(key)) + Self.ascii("h\u{0}") }
+        let (objects, root) = try PickleReader.read(Self.pickle(opcodes, Self.ascii("u")))
+        #expect(throws: PyTorchFileError.Reason.nestedTooDeeply) { try objects.namedTensors(of: root) }
+    }
+
+    /// The last of equal names counts, as in Python.
+    @Test func modulesHaveTheirTensorsInThreeAttributes() throws {
+        func dictionary(_ name: String, _ value: [UInt8]) -> [UInt8] {
+            Self.ascii("}") + Self.text(name) + value + Self.ascii("s")
+        }
+        let weight = Self.tensor(shape: [2, 3], strides: [3, 1])
+        func module(_ attributes: [(String, [UInt8])]) -> [UInt8] {
+            Self.global("torch.nn.modules", "Module") + Self.emptyTuple + [0x81] + Self.ascii("}(")
+                + attributes.flatMap { Self.text($0) + $1 } + Self.ascii("ub")
+        }
+        let inner = module([
+            ("_parameters", dictionary("old", weight)), ("training", [0x88]),
+            ("_parameters", dictionary("weight", weight)), ("_buffers", dictionary("mean", weight)),
+        ])
+        let (objects, root) = try PickleReader.read(Self.pickle(module([("_modules", dictionary("0", inner))])))
+        #expect(try objects.namedTensors(of: root).keys.sorted() == ["0.mean", "0.weight"])
     }
 
     @Test func aDictionaryInsideItselfEndsTheWalk() throws {

@@ -122,6 +122,17 @@ import Testing
         #expect(throws: PyTorchFileError(path: noTensor, reason: .noTensors)) { try PyTorchFile(noTensor) }
     }
 
+    /// PyTorch does not look at the stride of a side of 1, so a file may say any.
+    @Test func theStrideOfASideOfOneIsNotUsed() throws {
+        let tensor = PickleReaderTests.tensor(offset: 1, shape: [1, 2, 1], strides: [.max, 3, .max])
+        let path = try directory.write(
+            ZipBuilder(entries: [
+                ("a/data.pkl", PickleReaderTests.pickle(tensor)),
+                ("a/data/0", [Float](arrayLiteral: 0, 1, 2, 3, 4, 5).withUnsafeBytes { Array($0) }),
+            ]).bytes(), to: "a.pt")
+        #expect(try PyTorchFile(path).values(of: "") == [1, 4])
+    }
+
     private func pickle(of name: String) throws -> [UInt8] { try GoldenCheckpoint.entries(of: name)[0].bytes }
 }
 
