@@ -27,7 +27,9 @@ struct Train: ParsableCommand {
             that --resume continues from, with the same numbers as if nothing had happened. A finished training can be \
             resumed with more --iterations; its steps are then long again until the last twentieth of them.
 
-            efficient-ad and puad train the same networks; efficient-ad rejects by its map alone, puad by the sum of both             scores, as la-ead does. dfsc trains an autoencoder that keeps its distance from the teacher, and rejects by             its map alone. --resume with the same --iterations only measures again: another --sigmoid, --ema, or \
+            efficient-ad and puad train the same networks; efficient-ad rejects by its map alone, puad by the sum of both \
+            scores, as la-ead does. dfsc trains an autoencoder that keeps its distance from the teacher, and rejects by its \
+            map alone. --resume with the same --iterations only measures again: another --sigmoid, --ema, or \
             --feature-source of puad needs no new training, nor does puad after efficient-ad.
             """)
 
