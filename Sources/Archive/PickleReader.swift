@@ -371,7 +371,7 @@ public enum PickleError: Error, Hashable, Sendable, CustomStringConvertible {
             """
             its pickle has a tensor of shape \(shape) that does not fit its storage '\(key)' of \(count) \
             elements
-            "
+            """
         }
     }
 }
