@@ -48,21 +48,21 @@ public enum CheckpointImportError: Error, Hashable, Sendable, CustomStringConver
         case .safetensors(let path, let error): "'\(path)' cannot be read: \(error)"
         case .noCheckpoints(let folder, let found):
             "'\(folder)' has no .pth, .pt, .ckpt or .safetensors file; "
-                + (found.isEmpty ? "it is empty" : "it has \(found.joined(separator: ", "))")
+                + (found.isEmpty ? "it is empty" : "it has \(found.map(\.legible).joined(separator: ", "))")
         case .unknownLayout(let path, let names):
             """
             '\(path)' has the layout of none of the known projects (nelson1425/EfficientAD, LeapMind/PUAD, anomalib) and \
-            is no export of ours; its tensors are named \(names.map { "'\($0)'" }.joined(separator: ", "))
+            is no export of ours; its tensors are named \(names.map { "'\($0.legible)'" }.joined(separator: ", "))
             """
         case .otherFormat(let path, let found, let wanted):
             "'\(path)' has the names of \(found.rawValue) and not of \(wanted.rawValue); leave --format out"
-        case .missingTensor(let path, let name): "'\(path)' lacks tensor '\(name)'"
+        case .missingTensor(let path, let name): "'\(path)' lacks tensor '\(name.legible)'"
         case .unexpectedTensor(let path, let name):
-            "'\(path)' has tensor '\(name)', which is no part of a network of EfficientAD"
+            "'\(path)' has tensor '\(name.legible)', which is no part of a network of EfficientAD"
         case .shape(let path, let tensor, let found, let expected):
             """
-            '\(path)': \(Self.quoted(tensor)) has shape \(found) and needs \(expected); networks with other widths than the \
-            published ones are not supported
+            '\(path)': \(Self.quoted(tensor)) has shape \(found.legible) and needs \(expected); networks with other widths \
+            than the published ones are not supported
             """
         case .elementType(let path, let tensor):
             "'\(path)': \(Self.quoted(tensor)) holds no floating-point numbers"
@@ -88,5 +88,7 @@ public enum CheckpointImportError: Error, Hashable, Sendable, CustomStringConver
     }
 
     /// What was saved as a tensor alone has no name.
-    private static func quoted(_ tensor: String) -> String { tensor.isEmpty ? "its tensor" : "tensor '\(tensor)'" }
+    private static func quoted(_ tensor: String) -> String {
+        tensor.isEmpty ? "its tensor" : "tensor '\(tensor.legible)'"
+    }
 }

@@ -75,13 +75,13 @@ public enum ModelCheck: Error, Hashable, Sendable, CustomStringConvertible {
             "it has version \(found) and this program reads versions 1 to \(ModelManifest.currentVersion); "
                 + "update the program"
         case .missingTensor(let name):
-            "tensor '\(name)' is missing"
+            "tensor '\(name.legible)' is missing"
         case .unexpectedTensor(let name):
-            "tensor '\(name)' is no part of this architecture"
+            "tensor '\(name.legible)' is no part of this architecture"
         case .elementType(let tensor, let found, let expected):
-            "tensor '\(tensor)' has element type \(found.rawValue) and needs \(expected.rawValue)"
+            "tensor '\(tensor.legible)' has element type \(found.rawValue) and needs \(expected.rawValue)"
         case .shape(let tensor, let found, let expected):
-            "tensor '\(tensor)' has shape \(found) and needs \(expected)"
+            "tensor '\(tensor.legible)' has shape \(found.legible) and needs \(expected)"
         case .dataDigest(let found, let recorded):
             "the data has SHA-256 \(found) and was written with \(recorded); use an undamaged copy"
         case .finiteness(let value):

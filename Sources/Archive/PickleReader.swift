@@ -361,15 +361,15 @@ public enum PickleError: Error, Hashable, Sendable, CustomStringConvertible {
         case .malformed(let offset): "its pickle is malformed before byte \(offset)"
         case .foreignName(let name):
             """
-            its pickle wants to call '\(name)', and only tensors and plain containers are read, nothing is run; save the \
+            its pickle wants to call '\(name.legible)', and only tensors and plain containers are read, nothing is run; save the \
             weights alone in PyTorch: torch.save(model.state_dict(), 'weights.pth')
             """
         case .elementType(let name):
-            "its pickle has a tensor of '\(name)'; known are "
+            "its pickle has a tensor of '\(name.legible)'; known are "
                 + PyTorchElementType.allCases.map(\.rawValue).joined(separator: ", ")
         case .tensorOutsideStorage(let key, let shape, let count):
             """
-            its pickle has a tensor of shape \(shape) that does not fit its storage '\(key)' of \(count) \
+            its pickle has a tensor of shape \(shape.legible) that does not fit its storage '\(key.legible)' of \(count) \
             elements
             """
         }

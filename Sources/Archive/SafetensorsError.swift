@@ -43,22 +43,22 @@ public enum SafetensorsError: Error, Hashable, Sendable, CustomStringConvertible
         case .malformedHeader(let offset, let expected):
             "the header is malformed at its byte \(offset), where \(expected) was expected"
         case .duplicateName(let name):
-            "the name '\(name)' occurs twice in the header"
+            "the name '\(name.legible)' occurs twice in the header"
         case .unknownElementType(let tensor, let type):
-            "tensor '\(tensor)' has element type '\(type)'; "
+            "tensor '\(tensor.legible)' has element type '\(type.legible)'; "
                 + "known are \(ElementType.allCases.map(\.rawValue).joined(separator: ", "))"
         case .shapeOverflow(let tensor):
-            "the shape of tensor '\(tensor)' has more elements than can be counted"
+            "the shape of tensor '\(tensor.legible)' has more elements than can be counted"
         case .sizeMismatch(let tensor, let needed, let spanned):
-            "tensor '\(tensor)' needs \(needed) bytes and its offsets span \(spanned)"
+            "tensor '\(tensor.legible)' needs \(needed) bytes and its offsets span \(spanned)"
         case .reversedOffsets(let tensor):
-            "tensor '\(tensor)' ends before it begins"
+            "tensor '\(tensor.legible)' ends before it begins"
         case .offsetsBeyondEndOfFile(let tensor, let end, let count):
-            "tensor '\(tensor)' ends at byte \(end) of \(count) bytes of data; the file is truncated"
+            "tensor '\(tensor.legible)' ends at byte \(end) of \(count) bytes of data; the file is truncated"
         case .overlappingOffsets(let tensor):
-            "tensor '\(tensor)' overlaps the one before it"
+            "tensor '\(tensor.legible)' overlaps the one before it"
         case .gap(let tensor, let count):
-            "\(count) bytes before tensor '\(tensor)' belong to no tensor"
+            "\(count) bytes before tensor '\(tensor.legible)' belong to no tensor"
         case .trailingBytes(let count):
             "\(count) bytes after the last tensor belong to none"
         }

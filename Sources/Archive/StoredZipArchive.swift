@@ -285,16 +285,20 @@ public enum StoredZipError: Error, Hashable, Sendable, CustomStringConvertible {
         case .tooManyEntries(let count):
             "the zip archive claims \(count) entries, more than the \(StoredZipArchive.maximumEntryCount) allowed"
         case .severalDisks: "the zip archive is one part of several"
-        case .duplicateName(let name): "the zip archive has two entries '\(name)'"
+        case .duplicateName(let name): "the zip archive has two entries '\(name.legible)'"
         case .compressed(let name):
-            "entry '\(name)' of the zip archive is compressed, which torch.save never does; save the file anew in PyTorch"
-        case .encrypted(let name): "entry '\(name)' of the zip archive is encrypted"
-        case .beyondEndOfFile(let name): "entry '\(name)' of the zip archive does not fit the file; it is truncated"
+            """
+            entry '\(name.legible)' of the zip archive is compressed, which torch.save never does; save the file anew in \
+            PyTorch
+            """
+        case .encrypted(let name): "entry '\(name.legible)' of the zip archive is encrypted"
+        case .beyondEndOfFile(let name):
+            "entry '\(name.legible)' of the zip archive does not fit the file; it is truncated"
         case .headerMismatch(let name):
-            "entry '\(name)' of the zip archive is not where the directory says; the file is damaged"
-        case .overlap(let name): "entry '\(name)' of the zip archive overlaps the one before it"
+            "entry '\(name.legible)' of the zip archive is not where the directory says; the file is damaged"
+        case .overlap(let name): "entry '\(name.legible)' of the zip archive overlaps the one before it"
         case .checksum(let name):
-            "entry '\(name)' of the zip archive is damaged: its CRC-32 is not the recorded one; use an undamaged copy"
+            "entry '\(name.legible)' of the zip archive is damaged: its CRC-32 is not the recorded one; use an undamaged copy"
         }
     }
 
