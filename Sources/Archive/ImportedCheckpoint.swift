@@ -29,10 +29,10 @@ public struct ImportedCheckpoint: Sendable {
     public private(set) var statistics: ChannelStatistics?
 
     /// As the other project measured them, over maps at its own resolution (ALGORITHMS §4.1); nil where there are none.
-    public private(set) var mapQuantiles: MapQuantiles?
+    public var mapQuantiles: MapQuantiles? { quantiles?.value }
 
     /// What an export has beside the networks.
-    private(set) var remainder: Found<SafetensorsFile>?
+    private(set) var remainder: SafetensorsTensorFile?
 
     struct Found<Value: Sendable>: Sendable {
         let value: Value
@@ -41,8 +41,9 @@ public struct ImportedCheckpoint: Sendable {
 
     private var networks: [NetworkRole: Found<ParameterSet>] = [:]
     private var sizes: [NetworkRole: NetworkSize] = [:]
-    private var mean: Found<[Float]>?
-    private var deviation: Found<[Float]>?
+    private var means: [Found<[Float]>] = []
+    private var deviations: [Found<[Float]>] = []
+    private var quantiles: Found<MapQuantiles>?
 
     /// The network of a role, if it was found.
     public subscript(role: NetworkRole) -> ParameterSet? { networks[role]?.value }
@@ -68,16 +69,28 @@ public struct ImportedCheckpoint: Sendable {
             throw .differentSizes(teacher: teacher, student: student)
         }
         size = sizes[.teacher] ?? sizes[.student]
-        switch (mean, deviation) {
+        switch (try theOne(of: means, "the channels' mean"), try theOne(of: deviations, "the channels' deviation")) {
         case (let mean?, let deviation?):
             // anomalib's are zero until its training has begun.
-            if deviation.value.contains(where: { $0 != 0 }) {
-                statistics = ChannelStatistics(mean: mean.value, deviation: deviation.value)
+            if deviation.contains(where: { $0 != 0 }) {
+                statistics = ChannelStatistics(mean: mean, deviation: deviation)
             }
         case (nil, nil): break
         case (_?, nil): throw .halfOfTheStatistics(found: "mean")
         case (nil, _?): throw .halfOfTheStatistics(found: "standard deviation")
         }
+    }
+
+    /// The measurement that is meant, where several files may have it.
+    private func theOne(of found: [Found<[Float]>], _ part: String) throws(CheckpointImportError) -> [Float]? {
+        var found = found
+        // PUAD puts μ and σ beside each network that it trains; a teacher's are those of another network's output.
+        if format == .puad, let student = networks[.student] {
+            let folder = AtomicFile.split(student.path).directory
+            found.removeAll { AtomicFile.split($0.path).directory != folder }
+        }
+        guard found.count < 2 else { throw .foundTwice(part: part, first: found[0].path, second: found[1].path) }
+        return found.first?.value
     }
 
     // MARK: - One file
@@ -108,7 +121,7 @@ public struct ImportedCheckpoint: Sendable {
         }
         if let safetensors = file as? SafetensorsTensorFile, file.metadata[ModelFile.manifestKey] != nil {
             if let remainder { throw .foundTwice(part: "measurements", first: remainder.path, second: file.path) }
-            remainder = Found(value: safetensors.contents, path: file.path)
+            remainder = safetensors
             isOfUse = true
         }
         if !isOfUse { try takeNetwork(named: names, of: NetworkRole.allCases, format: found, from: file) }
@@ -217,37 +230,37 @@ public struct ImportedCheckpoint: Sendable {
         let statistics = format.statisticsNames
         var isOfUse = false
         if let name = names[statistics.mean] {
-            if let mean { throw .foundTwice(part: "the channels' mean", first: mean.path, second: file.path) }
             try Self.checkChannels(name, in: file)
-            mean = Found(value: try Self.finiteValues(of: name, in: file), path: file.path)
+            means.append(Found(value: try Self.finiteValues(of: name, in: file), path: file.path))
             isOfUse = true
         }
         if let name = names[statistics.deviation] {
-            if let deviation {
-                throw .foundTwice(part: "the channels' deviation", first: deviation.path, second: file.path)
-            }
             try Self.checkChannels(name, in: file)
             guard let values = try file.values(of: name) else { throw .elementType(path: file.path, tensor: name) }
             guard !values.contains(where: \.isNaN) else { throw .finiteness(path: file.path, tensor: name) }
             guard values.allSatisfy({ $0 >= 0 }) else { throw .negativeDeviation(path: file.path, tensor: name) }
             // Our exports say ∞ where a channel is dead, so that dividing by it gives the 0 that is meant.
-            deviation = Found(value: values.map { $0.isInfinite ? 0 : $0 }, path: file.path)
+            deviations.append(Found(value: values.map { $0.isInfinite ? 0 : $0 }, path: file.path))
             isOfUse = true
         }
         if let quantileNames = format.quantileNames, quantileNames.allSatisfy({ names[$0] != nil }) {
-            var quantiles: [Double] = []
+            var values: [Double] = []
             for name in quantileNames.compactMap({ names[$0] }) {
-                let values = try Self.finiteValues(of: name, in: file)
-                guard values.count == 1 else {
-                    throw .shape(path: file.path, tensor: name, found: file.shapes[name] ?? [], expected: [])
+                let shape = file.shapes[name] ?? []
+                guard shape.allSatisfy({ $0 == 1 }) else {
+                    throw .shape(path: file.path, tensor: name, found: shape, expected: [])
                 }
-                quantiles.append(Double(values[0]))
+                values += try Self.finiteValues(of: name, in: file).map(Double.init)
             }
             // anomalib's are zero until its first validation.
-            if quantiles.contains(where: { $0 != 0 }) {
-                mapQuantiles = MapQuantiles(
-                    studentTeacher: .init(lower: quantiles[0], upper: quantiles[1]),
-                    autoencoderStudent: .init(lower: quantiles[2], upper: quantiles[3]))
+            if values.contains(where: { $0 != 0 }) {
+                if let quantiles {
+                    throw .foundTwice(part: "the maps' quantiles", first: quantiles.path, second: file.path)
+                }
+                let found = MapQuantiles(
+                    studentTeacher: .init(lower: values[0], upper: values[1]),
+                    autoencoderStudent: .init(lower: values[2], upper: values[3]))
+                quantiles = Found(value: found, path: file.path)
             }
             isOfUse = true
         }

@@ -6,7 +6,10 @@ import TensorKernels
 ///
 /// Weights are F32 whatever the model's precision is, which changes no value. What a project has no place for, the
 /// Gaussian of the features, fusion, threshold and self-test, goes to `beltwatch.safetensors` beside its files; with it
-/// an import gives the same model again, byte for byte.
+/// an import gives the same model again, byte for byte. LA-EAD's context extractor is there, too.
+///
+/// DFSC's autoencoder has the names and shapes of EfficientAD's and normalises between its layers, so the projects' code
+/// would load its weights and compute something else; such models are exported as `safetensors` only.
 ///
 /// | format | files | names |
 /// |---|---|---|
@@ -27,10 +30,13 @@ public enum ModelExport {
     ///
     /// - Parameter path: A folder, or for `safetensors` the file.
     /// - Returns: The paths that were written.
-    /// - Throws: The first check that the model fails, or what the disk says.
+    /// - Throws: The first check that the model fails, that the format cannot hold the model, or what the disk says.
     public static func write(
         _ model: AnomalyModel, as format: CheckpointFormat, to path: String
-    ) throws(ModelFileError) -> [String] {
+    ) throws(ModelExportError) -> [String] {
+        guard format == .safetensors || model.method.autoencoderDesign == .plain else {
+            throw .autoencoderDesign(method: model.method, format: format)
+        }
         do throws(ModelCheck) {
             let files = try files(of: model, as: format)
             var paths: [String] = []
@@ -46,7 +52,7 @@ public enum ModelExport {
             }
             return paths
         } catch {
-            throw ModelFileError(path: path, failedCheck: error)
+            throw .model(ModelFileError(path: path, failedCheck: error))
         }
     }
 
@@ -115,6 +121,25 @@ public enum ModelExport {
     private static func isStatistic(_ name: String) -> Bool {
         let names = CheckpointFormat.safetensors.statisticsNames
         return name == names.mean || name == names.deviation
+    }
+}
+
+/// Why a model was not exported.
+public enum ModelExportError: Error, Hashable, Sendable, CustomStringConvertible {
+    case model(ModelFileError)
+
+    /// The weights of the method's autoencoder mean something else to the project's code.
+    case autoencoderDesign(method: Method, format: CheckpointFormat)
+
+    public var description: String {
+        switch self {
+        case .model(let error): error.description
+        case .autoencoderDesign(let method, let format):
+            """
+            a model of \(method.rawValue) cannot be exported as \(format.rawValue): its autoencoder normalises between its \
+            layers, which that project's does not, and would give other maps there; use --format safetensors
+            """
+        }
     }
 }
 

@@ -120,7 +120,7 @@ public enum ModelFile {
 
     // MARK: Tensors to model
 
-    private static func manifest(in metadata: [String: String]) throws(ModelCheck) -> ModelManifest {
+    static func manifest(in metadata: [String: String]) throws(ModelCheck) -> ModelManifest {
         guard let text = metadata[manifestKey] else {
             throw .manifest(reason: "there is none, so this is not a Beltwatch model")
         }
@@ -130,7 +130,7 @@ public enum ModelFile {
     }
 
     /// Every tensor that the manifest's architecture has, with its type and shape, and no other.
-    private static func checkArchitecture(
+    static func checkArchitecture(
         _ entries: [SafetensorsHeader.Entry], of manifest: ModelManifest
     ) throws(ModelCheck) {
         let features = NetworkArchitecture.featureCount

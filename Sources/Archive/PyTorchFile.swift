@@ -11,6 +11,10 @@ final class PyTorchFile: Sendable {
     /// Longest accepted name, in UTF-8 bytes.
     static let maximumNameByteCount = 256
 
+    /// Largest storage that is read, 256 MiB: all three networks of a model have 130 MB in double precision. The smallest
+    /// view needs its whole storage, which has the checksum.
+    static let maximumStorageByteCount = 256 << 20
+
     let path: String
 
     /// Names and shapes of all tensors.
@@ -33,7 +37,10 @@ final class PyTorchFile: Sendable {
             prefix = String(pickle.name.dropLast("data.pkl".count))
             guard archive.entry(named: prefix + "constants.pkl") == nil else { throw .torchScript }
             if let order = archive.entry(named: prefix + "byteorder") {
-                guard try Self.bytes(of: order, in: archive) == Array("little".utf8) else { throw .bigEndian }
+                let little = Array("little".utf8)
+                guard order.range.count == little.count, try Self.bytes(of: order, in: archive) == little else {
+                    throw .bigEndian
+                }
             }
             guard pickle.range.count <= PickleReader.maximumByteCount else {
                 throw .pickle(.tooLong(byteCount: pickle.range.count))
@@ -56,7 +63,10 @@ final class PyTorchFile: Sendable {
             guard let entry = archive.entry(named: entryName) else { throw .missingStorage(entryName, tensor: name) }
             // Before anything is allocated: what the pickle claims is held against what the file has.
             let (needed, overflow) = storage.elementCount.multipliedReportingOverflow(by: storage.type.width)
-            guard !overflow, entry.range.count == needed else {
+            guard !overflow, needed <= Self.maximumStorageByteCount else {
+                throw .storageTooLarge(entryName, elementCount: storage.elementCount)
+            }
+            guard entry.range.count == needed else {
                 throw .storageSize(entryName, elementCount: storage.elementCount, byteCount: entry.range.count)
             }
             return tensor.gathered(from: try Self.bytes(of: entry, in: archive))
@@ -64,6 +74,9 @@ final class PyTorchFile: Sendable {
             throw PyTorchFileError(path: path, reason: error)
         }
     }
+
+    /// How a tensor's elements are stored; nil where there is no tensor of the name.
+    func elementType(of name: String) -> PyTorchElementType? { tensors[name]?.storage.type }
 
     private static func open(_ path: String) throws(PyTorchFileError.Reason) -> StoredZipArchive {
         // Without O_NONBLOCK, opening a pipe would wait for a writer; on files it changes nothing.
@@ -158,6 +171,7 @@ public struct PyTorchFileError: Error, Hashable, Sendable, CustomStringConvertib
 
         /// An entry does not have the size that the pickle says.
         case storageSize(String, elementCount: Int, byteCount: Int)
+        case storageTooLarge(String, elementCount: Int)
         case noTensors
         case tooManyTensors
         case nameTooLong
@@ -186,15 +200,23 @@ public struct PyTorchFileError: Error, Hashable, Sendable, CustomStringConvertib
             torch.save(torch.jit.load('\(path)').state_dict(), 'weights.pth')
             """
         case .bigEndian: "'\(path)' was written by a big-endian machine; write it anew on a little-endian one"
-        case .missingStorage(let entry, let tensor): "'\(path)' lacks '\(entry)', the numbers of tensor '\(tensor)'"
+        case .missingStorage(let entry, let tensor):
+            "'\(path)' lacks '\(entry.legible)', the numbers of tensor '\(tensor.legible)'"
         case .storageSize(let entry, let elements, let bytes):
-            "'\(path)': '\(entry)' has \(bytes) bytes, which are not the \(elements) elements that the pickle says"
+            """
+            '\(path)': '\(entry.legible)' has \(bytes) bytes, which are not the \(elements) elements that the pickle says
+            """
+        case .storageTooLarge(let entry, let elements):
+            """
+            '\(path)': '\(entry.legible)' has \(elements) elements, more than the \(PyTorchFile.maximumStorageByteCount) \
+            bytes allowed; no network here is that large
+            """
         case .noTensors: "'\(path)' has no tensors where weights are looked for"
         case .tooManyTensors: "'\(path)' has more than the \(PyTorchFile.maximumTensorCount) tensors allowed"
         case .nameTooLong:
             "'\(path)' has a tensor whose name is longer than the \(PyTorchFile.maximumNameByteCount) bytes allowed"
         case .nestedTooDeeply: "'\(path)' nests dictionaries or modules deeper than any network here"
-        case .duplicateTensor(let name): "'\(path)' has two tensors named '\(name)'"
+        case .duplicateTensor(let name): "'\(path)' has two tensors named '\(name.legible)'"
         }
     }
 }

@@ -92,7 +92,7 @@ public struct SafetensorsFile: Hashable, Sendable {
     // MARK: Reading
 
     /// An open file whose header has been read and checked, and whose data has not been touched.
-    public struct Reader: ~Copyable {
+    public struct Reader: ~Copyable, Sendable {
         public let header: SafetensorsHeader
 
         /// Size of the whole file, in bytes.
@@ -131,16 +131,24 @@ public struct SafetensorsFile: Hashable, Sendable {
             whole.update(data: headerBytes)
             var tensors: [StoredTensor] = []
             for entry in header.entries {
-                let bytes = try SafetensorsError.wrapping { () throws(FileError) in
-                    try file.read(entry.range.count, at: headerBytes.count + entry.range.lowerBound)
-                }
-                whole.update(data: bytes)
-                data.update(data: bytes)
-                tensors.append(StoredTensor(entry.name, entry.type, shape: entry.shape, bytes: bytes))
+                let tensor = try tensor(of: entry)
+                whole.update(data: tensor.bytes)
+                data.update(data: tensor.bytes)
+                tensors.append(tensor)
             }
             return Contents(
                 file: SafetensorsFile(asStored: tensors, metadata: header.metadata), byteCount: fileByteCount,
                 fileDigest: whole.finalize().hexadecimal, dataDigest: data.finalize().hexadecimal)
+        }
+
+        /// Reads one tensor.
+        ///
+        /// - Parameter entry: Of this file's header.
+        func tensor(of entry: SafetensorsHeader.Entry) throws(SafetensorsError) -> StoredTensor {
+            let bytes = try SafetensorsError.wrapping { () throws(FileError) in
+                try file.read(entry.range.count, at: headerBytes.count + entry.range.lowerBound)
+            }
+            return StoredTensor(entry.name, entry.type, shape: entry.shape, bytes: bytes)
         }
     }
 

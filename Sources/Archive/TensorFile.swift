@@ -8,7 +8,9 @@ protocol TensorFile: Sendable {
     /// Text that was stored beside the tensors.
     var metadata: [String: String] { get }
 
-    /// Row-major values; nil where there is no tensor of the name or it holds no numbers of a kind that weights have.
+    /// Row-major values, read when they are asked for: whoever asks has seen by the shape that they are not too many.
+    ///
+    /// - Returns: nil where there is no tensor of the name or it holds no numbers of a kind that weights have.
     func values(of name: String) throws(CheckpointImportError) -> [Float]?
 }
 
@@ -26,27 +28,43 @@ struct PyTorchTensorFile: TensorFile {
     }
 
     func values(of name: String) throws(CheckpointImportError) -> [Float]? {
+        guard file.elementType(of: name) != .int64 else { return nil }
         do { return try file.values(of: name) } catch { throw .pyTorch(error) }
     }
 }
 
 /// safetensors.
-struct SafetensorsTensorFile: TensorFile {
+final class SafetensorsTensorFile: TensorFile {
     let path: String
-    let contents: SafetensorsFile
     let shapes: [String: [Int]]
 
-    var metadata: [String: String] { contents.metadata }
+    /// In the order of their bytes in the file.
+    var names: [String] { reader.header.entries.map(\.name) }
+    var metadata: [String: String] { reader.header.metadata }
+
+    private let reader: SafetensorsFile.Reader
+    private let entries: [String: SafetensorsHeader.Entry]
 
     init(_ path: String) throws(CheckpointImportError) {
         self.path = path
-        do { contents = try SafetensorsFile.Reader(path).contents().file } catch {
-            throw .safetensors(path: path, error)
-        }
-        shapes = Dictionary(uniqueKeysWithValues: contents.tensors.map { ($0.name, $0.shape) })
+        do { reader = try SafetensorsFile.Reader(path) } catch { throw .safetensors(path: path, error) }
+        entries = Dictionary(uniqueKeysWithValues: reader.header.entries.map { ($0.name, $0) })
+        shapes = entries.mapValues(\.shape)
     }
 
-    func values(of name: String) -> [Float]? {
-        contents.tensor(named: name).flatMap { $0.floats ?? $0.doubles?.map { Float($0) } }
+    func entry(named name: String) -> SafetensorsHeader.Entry? { entries[name] }
+
+    func tensor(named name: String) throws(CheckpointImportError) -> StoredTensor? {
+        guard let entry = entries[name] else { return nil }
+        do { return try reader.tensor(of: entry) } catch { throw .safetensors(path: path, error) }
+    }
+
+    func values(of name: String) throws(CheckpointImportError) -> [Float]? {
+        switch entries[name]?.type {
+        case .float64, .float32, .float16:
+            let tensor = try tensor(named: name)
+            return tensor.flatMap { $0.floats ?? $0.doubles?.map { Float($0) } }
+        case .int64, .uint8, nil: return nil
+        }
     }
 }

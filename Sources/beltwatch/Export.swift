@@ -1,3 +1,4 @@
+import AnomalyScoring
 import Archive
 import ArgumentParser
 import Foundation
@@ -25,8 +26,9 @@ struct Export: ParsableCommand {
               safetensors  one file: teacher.conv1.weight ..., and the rest as in the model file
 
             normalization.safetensors has the teacher's channel statistics and the map quantiles by the names of the \
-            project's variables. beltwatch.safetensors has what the project has no place for; with it, beltwatch import \
-            gives the same model back.
+            project's variables. beltwatch.safetensors has what the project has no place for, LA-EAD's context extractor \
+            among it; with it, beltwatch import gives the same model back. A DFSC model has another autoencoder than the \
+            projects and is exported as safetensors only.
             """)
 
     @Argument(help: ArgumentHelp("The model file.", valueName: "model"))
@@ -50,7 +52,10 @@ struct Export: ParsableCommand {
     func run() throws {
         try reportingErrors {
             let loaded = try ModelFile.load(model)
-            let files = try ModelExport.write(loaded.model, as: format, to: out)
+            let files = try write(loaded.model)
+            if loaded.model.extractor != nil, format != .safetensors, let remainder = files.last {
+                note("the context extractor has no place in \(format.rawValue); it is in \(remainder)")
+            }
             if json {
                 let summary = ExportSummary(
                     model: model, modelSHA256: loaded.sha256, format: format, size: loaded.model.size.rawValue,
@@ -59,6 +64,14 @@ struct Export: ParsableCommand {
             } else {
                 for file in files { print("wrote \(file)") }
             }
+        }
+    }
+
+    private func write(_ model: AnomalyModel) throws -> [String] {
+        do { return try ModelExport.write(model, as: format, to: out) } catch {
+            // A disk that fails has its own exit status, whoever writes.
+            if case .model(let error) = error { throw error }
+            throw error
         }
     }
 }

@@ -53,8 +53,12 @@ struct Import: ParsableCommand {
             "Share of good parts that may be rejected; by default 0.01, or the smallest that the pictures can promise.")
     var falseRejectBudget: Double?
 
-    @Option(help: "Start of the random choice of 15 % of --good that measure, where the folder has no validation/good.")
-    var seed: UInt64 = 42
+    @Option(
+        help: """
+            Start of the random choice of 15 % of --good that measure, where the folder has no validation/good; by default \
+            42.
+            """)
+    var seed: UInt64?
 
     @Flag(help: "Refuse a folder with unreadable pictures instead of skipping them.")
     var strict = false
@@ -65,12 +69,16 @@ struct Import: ParsableCommand {
     @Flag(help: "Print the result as JSON on standard output.")
     var json = false
 
+    var splitSeed: UInt64 { seed ?? 42 }
+
     func validate() throws {
         guard !teacherOnly || good == nil else {
             throw ValidationError("--teacher-only needs no pictures; give either it or --good, not both")
         }
-        guard good != nil || region == nil && falseRejectBudget == nil && precision == .float32 else {
-            throw ValidationError("--region, --precision and --false-reject-budget are about calibrating; give --good")
+        let calibrates = region != nil || falseRejectBudget != nil || precision != .float32 || seed != nil || strict
+        guard good != nil || !calibrates else {
+            throw ValidationError(
+                "--region, --precision, --false-reject-budget, --seed and --strict are about calibrating; give --good")
         }
         guard (1...256).contains(threads) else { throw ValidationError("--threads must be 1 to 256, not \(threads)") }
         if let budget = falseRejectBudget, !(budget > 0 && budget < 1) {

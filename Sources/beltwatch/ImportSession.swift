@@ -16,16 +16,19 @@ struct ImportSession {
     func run() throws {
         try AtomicFile.checkReplaceable(command.out)
         let checkpoint = try ImportedCheckpoint(reading: command.checkpoints, format: command.format)
-        let hasOnlyATeacher = checkpoint.student == nil && checkpoint.autoencoder == nil && command.good == nil
-        if let teacher = checkpoint.teacher, command.teacherOnly || hasOnlyATeacher {
+        // An export that lost its other networks is no teacher that somebody meant to give alone.
+        let isATeacher =
+            checkpoint.student == nil && checkpoint.autoencoder == nil && command.good == nil && !checkpoint.isExport
+        if let teacher = checkpoint.teacher, command.teacherOnly || isATeacher {
             try TeacherFile.save(teacher, provenance: checkpoint.provenance, to: command.out)
             return try report(ImportSummary(of: checkpoint, kind: .teacher, out: command.out))
         }
         if command.teacherOnly { throw missing([.teacher], in: checkpoint) }
         let networks = try Networks(of: checkpoint) { missing($0, in: checkpoint) }
         if let good = command.good {
+            try checkCalibrates(checkpoint)
             try calibrate(networks, of: checkpoint, with: try loadPictures(in: good))
-        } else if let model = try checkpoint.restoredModel(savedAt: command.out) {
+        } else if let model = try checkpoint.restoredModel() {
             try ModelFile.save(model, to: command.out)
             try report(ImportSummary(of: checkpoint, kind: .restoredModel, out: command.out))
         } else {
@@ -34,6 +37,21 @@ struct ImportSession {
                 the networks are complete, and the measurements of good parts that a model needs are in none of the \
                 files; give --good FOLDER with pictures of good parts, best those that the networks were trained with
                 """, .unusableInput)
+        }
+    }
+
+    /// Calibrating makes a PUAD model, which is not what every export was.
+    private func checkCalibrates(_ checkpoint: ImportedCheckpoint) throws {
+        guard let method = checkpoint.method else { return }
+        guard method.autoencoderDesign == .plain else {
+            throw Failure(
+                """
+                the files are an export of \(method.rawValue), whose autoencoder PUAD does not have; leave --good out to \
+                get the model back
+                """, .unusableInput)
+        }
+        if method.featureSource == .contextExtractor {
+            note("the context extractor of the files is left out: calibrating anew makes a model of puad")
         }
     }
 
@@ -85,7 +103,7 @@ struct ImportSession {
         note("\(good): \(folder.layout.rawValue), \(folder.training.count) pictures to calibrate with")
         let training = try load(folder.training, "reading")
         if folder.validation.isEmpty {
-            let split = try HeldOutSplit.shuffled(count: training.count, seed: command.seed)
+            let split = try HeldOutSplit.shuffled(count: training.count, seed: command.splitSeed)
             return Pictures(
                 training: split.training.map { training[$0] }, heldOut: split.heldOut.map { training[$0] })
         }
@@ -133,7 +151,7 @@ struct ImportSession {
             // Trained elsewhere: no iteration of ours, and no loss.
             trainingRecord: TrainingRecord(
                 dataDigest: PixelDigest.sha256(of: pictures.training), trainingImageCount: pictures.training.count,
-                validationImageCount: pictures.heldOut.count, seed: command.seed, iterations: 0, finalLoss: 0),
+                validationImageCount: pictures.heldOut.count, seed: command.splitSeed, iterations: 0, finalLoss: 0),
             selfTest: calibration.selfTest)
         try ModelFile.save(model, to: command.out)
         progress.finish()

@@ -25,9 +25,8 @@ import Testing
         let checkpoint = try ImportedCheckpoint(reading: [try export(model, as: format)], format: format)
         #expect(checkpoint.format == format && checkpoint.size == .small)
         #expect(checkpoint.statistics == model.teacherStatistics)
-        let restored = try #require(try checkpoint.restoredModel(savedAt: directory.file("m")))
+        let restored = try #require(try checkpoint.restoredModel())
         #expect(try ModelFile.encode(restored) == ModelFile.encode(model))
-        #expect(try !directory.names().contains { $0.hasSuffix(".assembly") })
     }
 
     @Test(arguments: CheckpointFormat.allCases)
@@ -36,7 +35,7 @@ import Testing
             .appendingPathComponent("Demo/trays.safetensors").path
         let model = try ModelFile.load(shipped).model
         let checkpoint = try ImportedCheckpoint(reading: [try export(model, as: format)])
-        let restored = try #require(try checkpoint.restoredModel(savedAt: directory.file("m")))
+        let restored = try #require(try checkpoint.restoredModel())
         let path = directory.file("restored.safetensors")
         try ModelFile.save(restored, to: path)
         #expect(try bytes(of: path) == bytes(of: shipped))
@@ -52,7 +51,7 @@ import Testing
         let path = directory.file("model.safetensors")
         try ModelFile.save(ModelFixture.float16, to: path)
         let checkpoint = try ImportedCheckpoint(reading: [path])
-        #expect(try checkpoint.restoredModel(savedAt: path) == ModelFixture.float16)
+        #expect(try checkpoint.restoredModel() == ModelFixture.float16)
     }
 
     @Test func exportedNamesAndShapesAreTheProjects() throws {
@@ -87,7 +86,7 @@ import Testing
         #expect(checkpoint.autoencoder == ModelFixture.float16.autoencoder)
         #expect(checkpoint.mapQuantiles?.studentTeacher.upper == Double(Float(1.0 / 3)))
         #expect(checkpoint.origins.count == 4 && checkpoint.provenance.contains(checkpoint.origins[0].sha256))
-        #expect(try checkpoint.restoredModel(savedAt: directory.file("m")) == nil)
+        #expect(try checkpoint.restoredModel() == nil)
         try FileManager.default.removeItem(atPath: "\(folder)/normalization.safetensors")
         #expect(try ImportedCheckpoint(reading: [folder]).statistics == nil)
     }
@@ -97,11 +96,138 @@ import Testing
         try change("\(folder)/student.safetensors") { name, values in if name == "conv4.bias" { values[5] += 1 } }
         let checkpoint = try ImportedCheckpoint(reading: [folder])
         let error = #expect(throws: CheckpointImportError.self) {
-            try checkpoint.restoredModel(savedAt: directory.file("m"))
+            try checkpoint.restoredModel()
         }
         guard case .changedSinceExport("\(folder)/beltwatch.safetensors", .dataDigest) = error else {
             Issue.record("\(String(describing: error))")
             return
+        }
+    }
+
+    /// Twenty thousand copies of a layer would take a gigabyte, if they were made before they are counted.
+    @Test func aTensorThatIsNamedTwiceIsNotCopied() throws {
+        let folder = try export(ModelFixture.float16, as: .puad)
+        let path = "\(folder)/beltwatch.safetensors"
+        let file = try SafetensorsFile.Reader(path).contents().file
+        var metadata = file.metadata
+        metadata[ModelExport.orderKey] = [String](repeating: "teacher.conv1.weight", count: 20_000)
+            .joined(separator: "\n")
+        try SafetensorsFile(tensors: file.tensors, metadata: metadata).write(to: path)
+        let checkpoint = try ImportedCheckpoint(reading: [folder])
+        let check = ModelCheck.manifest(reason: "its tensor order names one twice")
+        #expect(throws: CheckpointImportError.changedSinceExport(path: path, check)) {
+            try checkpoint.restoredModel()
+        }
+    }
+
+    @Test func partsOfAnExportAreCheckedBeforeTheyAreRead() throws {
+        let folder = try export(ModelFixture.float16, as: .puad)
+        let path = "\(folder)/beltwatch.safetensors"
+        let file = try SafetensorsFile.Reader(path).contents().file
+        let tensors = file.tensors.map { tensor in
+            tensor.name == "gaussian.mean" ? StoredTensor(tensor.name, shape: [2], [0, 0.5]) : tensor
+        }
+        try SafetensorsFile(tensors: tensors, metadata: file.metadata).write(to: path)
+        let check = ModelCheck.shape(tensor: "gaussian.mean", found: [2], expected: [384])
+        let checkpoint = try ImportedCheckpoint(reading: [folder])
+        #expect(throws: CheckpointImportError.changedSinceExport(path: path, check)) {
+            try checkpoint.restoredModel()
+        }
+    }
+
+    /// A hole of 64 GiB, which nobody's memory holds.
+    @Test func tensorsThatNobodyWantsAreNotRead() throws {
+        let byteCount = 64 << 30
+        let header = Array("{\"x\":{\"dtype\":\"U8\",\"shape\":[\(byteCount)],\"data_offsets\":[0,\(byteCount)]}}".utf8)
+        let path = try directory.write(ZipBuilder.number(header.count, 8) + header, to: "x.safetensors")
+        #expect(truncate(path, 8 + header.count + byteCount) == 0)
+        #expect(throws: CheckpointImportError.unknownLayout(path: path, names: ["x"])) {
+            try ImportedCheckpoint(reading: [path])
+        }
+    }
+
+    // MARK: - Methods
+
+    /// Its autoencoder's weights would load into the projects' and give other maps.
+    @Test(arguments: projects) func anotherAutoencoderIsNotExported(format: CheckpointFormat) throws {
+        var model = ModelFixture.float16
+        model.method = .dfsc
+        model.mapOptions.logistic = true
+        model.fusion.rule = model.method.fusionRule
+        #expect(throws: ModelExportError.autoencoderDesign(method: .dfsc, format: format)) {
+            try export(model, as: format)
+        }
+        #expect(try directory.names().isEmpty)
+        let checkpoint = try ImportedCheckpoint(reading: [try export(model, as: .safetensors)])
+        #expect(try checkpoint.restoredModel() == model)
+    }
+
+    @Test(arguments: [CheckpointFormat.puad, .safetensors]) func theContextExtractorComesBack(
+        format: CheckpointFormat
+    ) throws {
+        var model = ModelFixture.float16
+        model.method = .laEAD
+        model.fusion.rule = model.method.fusionRule
+        model.featureSource = .contextExtractor
+        var generator = RandomStream(seed: 3, stream: .initialisation)
+        model.extractor = model.precision.rounded(
+            ContextExtractor.defaultParameters(outputChannels: 384, using: &generator))
+        let checkpoint = try ImportedCheckpoint(reading: [try export(model, as: format)])
+        #expect(try checkpoint.restoredModel() == model)
+    }
+
+    // MARK: - Measurements
+
+    private func measurements(_ name: String, in folder: String, mean: Float) throws {
+        let channels = [Float](repeating: mean, count: 384)
+        try AtomicFile.createDirectory(directory.file(folder))
+        try SafetensorsFile(
+            tensors: ["mu", "sigma"].map { StoredTensor($0, shape: [384], channels) }, metadata: [:]
+        ).write(to: directory.file("\(folder)/\(name).safetensors"))
+    }
+
+    /// PUAD's teachers have μ and σ beside them, too: of what they were distilled from.
+    @Test func statisticsAreThoseBesideTheStudent() throws {
+        let folder = try export(ModelFixture.float16, as: .puad)
+        for name in ["teacher", "student"] {
+            try AtomicFile.createDirectory(directory.file(name))
+            try FileManager.default.moveItem(
+                atPath: "\(folder)/\(name).safetensors", toPath: directory.file("\(name)/\(name).safetensors"))
+        }
+        try measurements("statistics", in: "teacher", mean: 2)
+        let folders = [directory.file("teacher"), directory.file("student")]
+        #expect(try ImportedCheckpoint(reading: folders).statistics == nil)
+        try measurements("statistics", in: "student", mean: 3)
+        let statistics = try ImportedCheckpoint(reading: folders).statistics
+        #expect(statistics?.mean == [Float](repeating: 3, count: 384))
+        try measurements("more", in: "student", mean: 3)
+        #expect(
+            throws: CheckpointImportError.foundTwice(
+                part: "the channels' mean", first: directory.file("student/more.safetensors"),
+                second: directory.file("student/statistics.safetensors"))
+        ) { try ImportedCheckpoint(reading: folders) }
+    }
+
+    @Test func quantilesAreFoundOnceAndAreNumbers() throws {
+        let names = try #require(CheckpointFormat.nelson1425.quantileNames)
+        func write(_ name: String, _ shape: [Int]) throws -> String {
+            let values = [Float](repeating: 1, count: shape.reduce(1, *))
+            let path = directory.file(name)
+            try SafetensorsFile(tensors: names.map { StoredTensor($0, shape: shape, values) }, metadata: [:])
+                .write(to: path)
+            return path
+        }
+        let paths = [try write("a.safetensors", []), try write("b.safetensors", [1])]
+        #expect(try ImportedCheckpoint(reading: [paths[1]]).mapQuantiles?.studentTeacher.upper == 1)
+        #expect(
+            throws: CheckpointImportError.foundTwice(part: "the maps' quantiles", first: paths[0], second: paths[1])
+        ) { try ImportedCheckpoint(reading: paths) }
+        // By the shape, before the value: as long as it claims to be, it need not fit the memory.
+        let long = directory.file("c.safetensors")
+        let tensors = names.map { StoredTensor($0, shape: [2], [Int64](repeating: 1, count: 2)) }
+        try SafetensorsFile(tensors: tensors, metadata: [:]).write(to: long)
+        #expect(throws: CheckpointImportError.shape(path: long, tensor: names[0], found: [2], expected: [])) {
+            try ImportedCheckpoint(reading: [long])
         }
     }
 
@@ -207,6 +333,43 @@ import Testing
         for (tensors, error) in changes {
             try SafetensorsFile(tensors: tensors, metadata: [:]).write(to: copy)
             #expect(throws: error) { try ImportedCheckpoint(reading: [copy]) }
+        }
+    }
+
+    @Test func integersAreNoWeightsInPyTorchFilesEither() throws {
+        let tensor = try PyTorchTensorFile(GoldenCheckpoint.path("views.pt"))
+        #expect(tensor.shapes["integers"] == [3])
+        #expect(try tensor.values(of: "integers") == nil)
+        #expect(try tensor.values(of: "double")?.count == 4)
+    }
+
+    /// Names come from files: one may be as long as the file, or clear the screen.
+    @Test func namesInMessagesAreShortAndHarmless() {
+        #expect("conv1.weight µ".legible == "conv1.weight µ")
+        #expect("a\u{1B}[2J\n\u{202E}b".legible == "a\\u{1b}[2J\\u{a}\\u{202e}b")
+        #expect(String(repeating: "x", count: 80).legible.count == 80)
+        #expect(String(repeating: "x", count: 81).legible == String(repeating: "x", count: 80) + "…")
+        #expect("e\(String(repeating: "\u{301}", count: 1000))".legible.unicodeScalars.count == 81)
+        #expect([2, 3].legible == "[2, 3]")
+        #expect([Int](repeating: 1, count: 9).legible == "[1, 1, 1, 1, 1, 1, 1, 1, …]")
+        let name = String(repeating: "\u{1B}", count: 1 << 20)
+        let messages: [any CustomStringConvertible] = [
+            CheckpointImportError.unknownLayout(path: "p", names: [name]),
+            CheckpointImportError.missingTensor(path: "p", name),
+            CheckpointImportError.unexpectedTensor(path: "p", name),
+            CheckpointImportError.elementType(path: "p", tensor: name),
+            CheckpointImportError.noCheckpoints(folder: "p", found: [name]),
+            CheckpointImportError.shape(
+                path: "p", tensor: name, found: [Int](repeating: 1, count: 1 << 20), expected: [1]),
+            PyTorchFileError(path: "p", reason: .duplicateTensor(name)),
+            PyTorchFileError(path: "p", reason: .missingStorage(name, tensor: name)),
+            PickleError.foreignName(name), PickleError.elementType(name), StoredZipError.duplicateName(name),
+            PickleError.tensorOutsideStorage(key: name, shape: [], elementCount: 1),
+            SafetensorsError.unknownElementType(tensor: name, name), ModelCheck.unexpectedTensor(name),
+        ]
+        for message in messages {
+            let text = message.description
+            #expect(text.utf8.count < 2000 && !text.unicodeScalars.contains("\u{1B}"), "\(text.prefix(100))")
         }
     }
 

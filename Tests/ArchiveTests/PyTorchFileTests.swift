@@ -109,7 +109,8 @@ import Testing
             #expect(throws: PyTorchFileError(path: path, reason: reason)) { try file.values(of: "") }
         }
         let others: [([(String, [UInt8])], PyTorchFileError.Reason)] = [
-            ([("a/byteorder", Array("big".utf8))], .bigEndian), ([("a/constants.pkl", [])], .torchScript),
+            ([("a/byteorder", Array("big".utf8))], .bigEndian), ([("a/byteorder", Array("little\n".utf8))], .bigEndian),
+            ([("a/constants.pkl", [])], .torchScript),
         ]
         for (entries, reason) in others {
             let path = try directory.write(ZipBuilder(entries: [("a/data.pkl", pickle)] + entries).bytes(), to: "b.pt")
@@ -120,6 +121,28 @@ import Testing
         let noTensor = try directory.write(
             ZipBuilder(entries: [("a/data.pkl", [0x80, 2, 0x7D, 0x2E])]).bytes(), to: "d.pt")
         #expect(throws: PyTorchFileError(path: noTensor, reason: .noTensors)) { try PyTorchFile(noTensor) }
+    }
+
+    @Test func largerStoragesThanNetworksHaveAreNotRead() throws {
+        // One value of a storage that claims a GiB more than is allowed; how much the file has is not looked at.
+        let elements = (PyTorchFile.maximumStorageByteCount + 1 << 30) / 4
+        let tensor = PickleReaderTests.tensor(elements: elements, shape: [1], strides: [1])
+        let path = try directory.write(
+            ZipBuilder(entries: [("a/data.pkl", PickleReaderTests.pickle(tensor)), ("a/data/0", [0])]).bytes(),
+            to: "a.pt")
+        let reason = PyTorchFileError.Reason.storageTooLarge("a/data/0", elementCount: elements)
+        let file = try PyTorchFile(path)
+        #expect(throws: PyTorchFileError(path: path, reason: reason)) { try file.values(of: "") }
+    }
+
+    /// The entry that says which byte order is six bytes long; of a longer one not even the checksum is looked at.
+    @Test func aLongByteOrderIsNotRead() throws {
+        var builder = ZipBuilder(entries: [
+            ("a/data.pkl", try pickle(of: "mu.pt")), ("a/byteorder", [UInt8](repeating: 0, count: 1000)),
+        ])
+        builder.changeDirectory = { position, record in if position == 1 { record[16] ^= 1 } }
+        let path = try directory.write(builder.bytes(), to: "a.pt")
+        #expect(throws: PyTorchFileError(path: path, reason: .bigEndian)) { try PyTorchFile(path) }
     }
 
     /// PyTorch does not look at the stride of a side of 1, so a file may say any.

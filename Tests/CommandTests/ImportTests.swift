@@ -22,10 +22,11 @@ extension CommandTests {
             let exported = try succeedingBeltwatch("export", try Self.model(), "--format", format, "--out", export)
             #expect(exported.output.contains("wrote \(export)"))
             let out = directory.file("m.safetensors")
+            let neighbour = try directory.write(Data("mine".utf8), to: "m.safetensors.assembly")
             let result = try succeedingBeltwatch("import", export, "--out", out)
             #expect(result.output.contains("the model that was exported, PDN-S"), "\(result.output)")
             #expect(try contents(of: out) == contents(of: try Self.model()))
-            #expect(!directory.exists("m.safetensors.assembly"))
+            #expect(try contents(of: neighbour) == Data("mine".utf8))
         }
 
         @Test func networksBecomeAModelByLookingAtGoodParts() throws {
@@ -82,6 +83,22 @@ extension CommandTests {
             #expect(try TeacherFile.load(out).parameters == ModelFile.load(try Self.model()).model.teacher)
         }
 
+        /// The model's other networks were lost on the way, and nobody asked for a teacher.
+        @Test func anExportThatLostItsNetworksIsNoTeacher() throws {
+            let directory = try TemporaryDirectory()
+            let folder = directory.file("puad")
+            try succeedingBeltwatch("export", try Self.model(), "--format", "puad", "--out", folder)
+            for name in ["student", "autoencoder"] {
+                try FileManager.default.removeItem(atPath: "\(folder)/\(name).safetensors")
+            }
+            let out = directory.file("m.safetensors")
+            try expectRefusal(
+                ["import", folder, "--out", out], status: 65, saying: "no student and no autoencoder in",
+                "only teacher")
+            #expect(!directory.exists("m.safetensors"))
+            try succeedingBeltwatch("import", folder, "--teacher-only", "--out", out)
+        }
+
         @Test func missingPartsAreNamed() throws {
             let directory = try TemporaryDirectory()
             let folder = try Self.networks("puad", in: directory)
@@ -126,6 +143,8 @@ extension CommandTests {
             (["import", "x", "--out", "y", "--format", "onnx"], "onnx"),
             (["import", "x", "--out", "y", "--good", "z", "--teacher-only"], "not both"),
             (["import", "x", "--out", "y", "--region", "0,0,2,2"], "give --good"),
+            (["import", "x", "--out", "y", "--seed", "7"], "give --good"),
+            (["import", "x", "--out", "y", "--strict"], "give --good"),
             (["import", "x", "--out", "y", "--good", "z", "--false-reject-budget", "1"], "between 0 and 1"),
             (["import", "x", "--out", "y", "--threads", "0"], "1 to 256"),
             (["export", "x", "--out", "y"], "--format"),
