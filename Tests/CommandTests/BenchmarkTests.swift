@@ -68,16 +68,6 @@ extension CommandTests {
             #expect(report.openblas == openBLAS)
         }
 
-        /// A model that was trained on this CPU proves itself on the older ones.
-        @Test(arguments: ["Nehalem", "Haswell"])
-        func anOlderCPUScoresLikeThisOne(cpu: String) throws {
-            let model = "\(try Workshop.trained())/model.safetensors"
-            let report = try report(
-                of: RunningCommand(
-                    ["benchmark", "--model", model, "--duration", "0s", "--json", "--threads", "2"], emulating: cpu))
-            #expect(report.frames?.frames == 1)
-        }
-
         @Test func framesAreTimed() throws {
             let model = "\(try Workshop.trained())/model.safetensors"
             let report = try report(

@@ -31,7 +31,7 @@ extension CommandTests {
             (["train", "--good", "x", "--out", "y", "--time-budget", "3 hours"], "3 hours"),
             (["train", "--good", "x", "--out", "y", "--false-reject-budget", "1"], "between 0 and 1"),
             (["train", "--good", "x", "--out", "y", "--region", "1,2,3"], "1,2,3"),
-            (["train", "--good", "x", "--out", "y", "--size", "m"], "'m' is invalid"),
+            (["train", "--good", "x", "--out", "y", "--size", "xl"], "'xl' is invalid"),
             (["evaluate", "x"], "--model"),
             (["replay", "x"], "either --model or --config"),
             (["replay", "x", "--model", "y", "--offset", "3"], "--offset needs --every"),
