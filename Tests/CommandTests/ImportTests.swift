@@ -1,3 +1,4 @@
+import AnomalyScoring
 import Archive
 import Foundation
 import Testing
@@ -81,6 +82,45 @@ extension CommandTests {
             let result = try succeedingBeltwatch("import", folder, "--teacher-only", "--out", out)
             #expect(result.output.contains("train with it by --teacher \(out)"), "\(result.output)")
             #expect(try TeacherFile.load(out).parameters == ModelFile.load(try Self.model()).model.teacher)
+        }
+
+        @Test func anotherAutoencoderStaysWithThisProgram() throws {
+            let directory = try TemporaryDirectory()
+            var model = try ModelFile.load(try Self.model()).model
+            model.method = .dfsc
+            model.mapOptions = model.method.mapOptions
+            model.fusion.rule = model.method.fusionRule
+            let path = directory.file("m.safetensors")
+            try ModelFile.save(model, to: path)
+            try expectRefusal(
+                ["export", path, "--format", "anomalib", "--out", directory.file("export")], status: 65,
+                saying: "a model of dfsc", "use --format safetensors")
+            #expect(!directory.exists("export"))
+            let export = directory.file("export.safetensors")
+            try succeedingBeltwatch("export", path, "--format", "safetensors", "--out", export)
+            let out = directory.file("o.safetensors")
+            try expectRefusal(
+                ["import", export, "--good", "\(try Workshop.pictures())/trays", "--out", out], status: 65,
+                saying: "an export of dfsc", "leave --good out")
+            try succeedingBeltwatch("import", export, "--out", out)
+            #expect(try contents(of: out) == contents(of: path))
+        }
+
+        @Test func theContextExtractorIsNotLostInSilence() throws {
+            let directory = try TemporaryDirectory()
+            let model = directory.file("m.safetensors")
+            try #require(
+                try RunningCommand(try Workshop.trainingOptions() + ["--method", "la-ead", "--out", model]).result()
+                    .status == 0)
+            let folder = directory.file("export")
+            let export = try succeedingBeltwatch("export", model, "--format", "puad", "--out", folder)
+            #expect(
+                export.errors.contains(
+                    "the context extractor has no place in puad; it is in \(folder)/beltwatch.safetensors"),
+                "\(export.errors)")
+            let out = directory.file("o.safetensors")
+            try succeedingBeltwatch("import", folder, "--out", out)
+            #expect(try contents(of: out) == contents(of: model))
         }
 
         /// The model's other networks were lost on the way, and nobody asked for a teacher.
