@@ -109,9 +109,10 @@ extension CommandTests {
         @Test func theContextExtractorIsNotLostInSilence() throws {
             let directory = try TemporaryDirectory()
             let model = directory.file("m.safetensors")
-            try #require(
-                try RunningCommand(try Workshop.trainingOptions() + ["--method", "la-ead", "--out", model]).result()
-                    .status == 0)
+            // As few iterations as can be, since what the model is worth does not matter.
+            try succeedingBeltwatch(
+                "train", "--good", "\(try Workshop.pictures())/trays", "--method", "la-ead", "--precision", "f16",
+                "--iterations", "1", "--out", model)
             let folder = directory.file("export")
             let export = try succeedingBeltwatch("export", model, "--format", "puad", "--out", folder)
             #expect(
