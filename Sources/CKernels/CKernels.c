@@ -120,3 +120,25 @@ void beltwatch_name_this_thread(const char *name) {
     (void)name;
 #endif
 }
+
+int beltwatch_current_processor(void) {
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
+/* The kernel moves a thread when it takes the processor out of its set, and lets it stay when it is in again. */
+void beltwatch_leave_processor(int processor) {
+#if defined(__linux__)
+    cpu_set_t all, others;
+    if (processor < 0 || processor >= CPU_SETSIZE || sched_getcpu() != processor) return;
+    if (sched_getaffinity(0, sizeof all, &all) != 0 || CPU_COUNT(&all) < 2) return;
+    others = all;
+    CPU_CLR(processor, &others);
+    if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof all, &all);
+#else
+    (void)processor;
+#endif
+}

@@ -27,6 +27,7 @@ final class WorkerTeam: Sendable {
     // Written by who has taken the team, before the round opens; read by members who have entered it.
     private nonisolated(unsafe) var job: (_ member: Int) -> Void = { _ in }
     private nonisolated(unsafe) var workers = 0
+    private nonisolated(unsafe) var callersProcessor: Int32 = -1
 
     // Only touched by who has taken the team.
     private nonisolated(unsafe) var members = 1
@@ -90,6 +91,7 @@ final class WorkerTeam: Sendable {
         withoutActuallyEscaping(job) { job in
             self.job = job
             self.workers = workers
+            callersProcessor = workers <= processors ? beltwatch_current_processor() : -1
             let opening = round.load(ordering: .relaxed).next
             opened.withLock { _ in round.store(opening, ordering: .releasing) }
             job(0)
@@ -109,6 +111,8 @@ final class WorkerTeam: Sendable {
             let current = round.load(ordering: .acquiring)
             last = current.number
             guard enter(current) else { continue }
+            // Linux may wake both on one processor and leave them there for a whole frame, with another one idle.
+            beltwatch_leave_processor(callersProcessor)
             perform(member)
             let after = change { $0.withOneLess }
             if after.isEmpty, !after.isOpen { left.withLock { _ in } }

@@ -149,6 +149,12 @@ static inline void beltwatch_relax(void) {
 /* How many processors this process may use; at least 1. */
 int beltwatch_processors(void);
 
+/* The processor that this thread runs on; below 0 where that is not known. */
+int beltwatch_current_processor(void);
+
+/* Moves this thread to another processor if it runs on this one; it may come back later. */
+void beltwatch_leave_processor(int processor);
+
 /* For those who look at the process with top or gdb; at most fifteen characters. */
 void beltwatch_name_this_thread(const char *name);
 
