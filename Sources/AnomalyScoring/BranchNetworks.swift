@@ -80,14 +80,3 @@ public struct LayerwiseObserver: BranchObserver {
 
     public func observe(_ image: Tensor) -> BranchNetworks.Observation { networks.observe(image, on: engine) }
 }
-
-extension Tensor {
-    /// The first and the second half of the channels.
-    fileprivate var halves: (former: Tensor, latter: Tensor) {
-        let half = [shape[0] / 2] + shape.dropFirst()
-        return (
-            Tensor(shape: half, values: Array(values[..<(count / 2)])),
-            Tensor(shape: half, values: Array(values[(count / 2)...]))
-        )
-    }
-}

@@ -35,4 +35,13 @@ public struct Tensor: Hashable, Sendable {
     }
 
     public var count: Int { values.count }
+
+    /// The first and the second half of the channels, its first dimension.
+    package var halves: (former: Tensor, latter: Tensor) {
+        let half = [shape[0] / 2] + shape.dropFirst()
+        return (
+            Tensor(shape: half, values: Array(values[..<(count / 2)])),
+            Tensor(shape: half, values: Array(values[(count / 2)...]))
+        )
+    }
 }

@@ -58,15 +58,6 @@ struct SharedView: Lesson {
 }
 
 extension Tensor {
-    /// The first and the second half of the channels.
-    fileprivate var halves: (former: Tensor, latter: Tensor) {
-        let half = [shape[0] / 2] + shape.dropFirst()
-        return (
-            Tensor(shape: half, values: Array(values[..<(count / 2)])),
-            Tensor(shape: half, values: Array(values[(count / 2)...]))
-        )
-    }
-
     /// The channels of two tensors of the same shape behind each other.
     fileprivate init(joining former: Tensor, _ latter: Tensor) {
         self.init(shape: [2 * former.shape[0]] + former.shape.dropFirst(), values: former.values + latter.values)
