@@ -17,7 +17,7 @@ TESTING := -c release -Xswiftc -enable-testing --scratch-path .build-tests
 # OpenBLAS starts its pool when it is loaded; our own threads call it one at a time.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test test-older-cpus sanitize benchmark build install lint run-packages test-packages benchmark-packages clean
+.PHONY: demo test test-older-cpus sanitize benchmark experiments reproduce-loco reproduce-mvtec build install lint run-packages test-packages benchmark-packages clean
 
 # Where `make install` puts the programs and the teacher; DESTDIR goes in front.
 PREFIX ?= /usr
@@ -72,6 +72,25 @@ benchmark: benchmark-packages
 	@swift build $(RELEASE) --product EngineBenchmark >&2
 	@python3 Tests/Benchmarks/benchmark.py "$$(swift build $(RELEASE) --show-bin-path)/EngineBenchmark"
 
+# Models, figures and logs of trials; what is finished there is not repeated.
+WORK ?= .build-experiments
+experiments = swift build $(RELEASE) --product $(1) >&2
+EXPERIMENTS = $(call experiments,beltwatch) && $(call experiments,Experiments) && \
+    bin="$$(swift build $(RELEASE) --show-bin-path)" && "$$bin/Experiments"
+TRIALS = --program "$$bin/beltwatch" --work "$(WORK)" $(if $(JOBS),--jobs $(JOBS))
+
+## experiments: every method trained and judged alike, with the papers' ablations in miniature; two hours on two cores
+experiments: run-packages
+	@$(EXPERIMENTS) report $(TRIALS) $(if $(BOTTLE),--bottle "$(BOTTLE)") $(if $(ITERATIONS),--iterations $(ITERATIONS)) \
+	    $(if $(MEDIUM_ITERATIONS),--medium-iterations $(MEDIUM_ITERATIONS)) $(if $(SHOW),--show)
+
+## reproduce-loco, reproduce-mvtec: the papers' protocol on the data set in DATASET, our column beside the published ones
+reproduce-loco reproduce-mvtec: reproduce-%: run-packages
+	@test -n "$(DATASET)" || { echo 'DATASET=… names the folder with the categories' >&2; exit 64; }
+	@$(EXPERIMENTS) reproduce $* $(TRIALS) --dataset "$(DATASET)" $(if $(CATEGORIES),--categories "$(CATEGORIES)") \
+	    $(if $(MODELS),--models "$(MODELS)") $(if $(ITERATIONS),--iterations $(ITERATIONS)) \
+	    $(if $(TEACHERS),--teachers "$(TEACHERS)") $(if $(PENALTY),--penalty "$(PENALTY)")
+
 build:
 	@swift build $(RELEASE)
 
@@ -99,7 +118,7 @@ benchmark-packages:
 	@$(call install,$(BUILD_PACKAGES) $(BENCHMARK_PACKAGES))
 
 clean:
-	rm -rf .build .build-tests .build-benchmark .build-sanitize
+	rm -rf .build .build-tests .build-benchmark .build-sanitize .build-experiments
 
 # Installs what is missing and nothing else; with sudo when not root.
 define install

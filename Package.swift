@@ -86,6 +86,14 @@ let package = Package(
             ],
             path: "Tests/Benchmarks/EngineBenchmark"),
 
+        // `make experiments`, `make reproduce-loco`, `make reproduce-mvtec`.
+        .executableTarget(
+            name: "Experiments",
+            dependencies: [
+                "Evaluation", "Locking", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Benchmarks/Experiments"),
+
         // Tests; golden files and the scripts that made them lie beside the tests and are read from there.
         .testTarget(name: "TensorKernelsTests", dependencies: ["TensorKernels"]),
         .testTarget(name: "ConvNetsTests", dependencies: ["ConvNets", "TensorKernels"], exclude: ["Golden"]),
@@ -122,6 +130,7 @@ let package = Package(
                 "AnomalyScoring", "Archive", "ConvNets", "Imaging", "InspectionProtocol", "Locking", "Messaging",
                 "TensorKernels", "beltwatchd",
             ]),
+        .testTarget(name: "ExperimentsTests", dependencies: ["AnomalyScoring", "Evaluation", "Experiments"]),
         .testTarget(
             name: "CommandTests",
             dependencies: ["AnomalyScoring", "Archive", "InspectionProtocol", "Locking", "SyntheticLine", "beltwatch"]),

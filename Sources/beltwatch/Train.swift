@@ -30,7 +30,7 @@ struct Train: ParsableCommand {
             efficient-ad and puad train the same networks; efficient-ad rejects by its map alone, puad by the sum of both \
             scores, as la-ead does. dfsc trains an autoencoder that keeps its distance from the teacher, and rejects by its \
             map alone. --resume with the same --iterations only measures again: another --sigmoid, --ema, or \
-            --feature-source of puad needs no new training, nor does puad after efficient-ad.
+            --feature-source needs no new training, nor does puad after efficient-ad.
             """)
 
     @Option(help: ArgumentHelp("Good parts: a folder of pictures or a recording.", valueName: "folder-or-recording"))

@@ -340,7 +340,10 @@ extension TrainingSession {
             }
         }
         try require(earlier.size == identity.size, "--size \(earlier.size.rawValue)")
-        try require(earlier.objective == identity.objective, earlier.objective.commandLine)
+        try require(earlier.objective.covers(identity.objective), earlier.objective.commandLine)
+        if earlier.objective != identity.objective {
+            note("the extractor that '\(path)' holds is left out of it from now on: these options need none")
+        }
         try require(earlier.dataDigest == identity.dataDigest, "other pictures")
         try require(earlier.penaltyDigest == identity.penaltyDigest, "other --penalty-images, or without")
         try require(earlier.teacher == identity.teacher, "another teacher")
@@ -359,6 +362,16 @@ extension TrainingSession {
 }
 
 extension Objective {
+    /// Whether a training towards this has all the networks of a training towards `other`, with the same weights.
+    ///
+    /// The extractor shares nothing with the other networks, so leaving it out changes nothing for them.
+    fileprivate func covers(_ other: Objective) -> Bool {
+        if case .aligned(let alpha, trainsExtractor: true) = self {
+            return other == self || other == .aligned(alpha: alpha, trainsExtractor: false)
+        }
+        return other == self
+    }
+
     /// The options that ask for it.
     fileprivate var commandLine: String {
         switch self {
