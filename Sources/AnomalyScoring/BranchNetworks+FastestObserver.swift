@@ -3,9 +3,8 @@ import TensorKernels
 extension BranchNetworks {
     /// The fastest way to observe pictures with these networks, prepared for many of them.
     ///
-    /// The one place that knows what `BranchProgram` can run: plain autoencoders and features pooled from the student. DFSC's
-    /// normalised autoencoder, the teacher's features and LA-EAD's extractor are computed layer by layer, on the same fast
-    /// convolutions but with nothing fused and memory taken anew for every frame.
+    /// The one place that knows what `BranchProgram` can run. LA-EAD's extractor is computed layer by layer, on the same
+    /// fast convolutions but with nothing fused and memory taken anew for every frame.
     ///
     /// - Parameters:
     ///   - other: A program whose prepared teacher is used again if it is the same; nil prepares one.
@@ -13,10 +12,10 @@ extension BranchNetworks {
     public func fastestObserver(
         sharingTeacherOf other: BranchProgram? = nil, threads: Int
     ) -> any BranchObserver {
-        if case .studentFormerHalf = pooling, autoencoder.design == .plain {
-            BranchProgram(self, sharingTeacherOf: other, threads: threads)
-        } else {
+        if case .contextExtractor = pooling {
             LayerwiseObserver(self, on: WinogradConvolution(threads: threads))
+        } else {
+            BranchProgram(self, sharingTeacherOf: other, threads: threads)
         }
     }
 }

@@ -9,13 +9,30 @@ typedef float NAME(loose_vector) __attribute__((vector_size(4 * LANES), aligned(
 typedef int NAME(mask) __attribute__((vector_size(4 * LANES)));
 typedef float NAME(quad) __attribute__((vector_size(16), aligned(4), may_alias));
 
+/* As many doubles as fit in a register, and as many floats. */
+enum { NAME(doubles_count) = LANES / 2 };
+typedef double NAME(doubles) __attribute__((vector_size(4 * LANES)));
+typedef double NAME(loose_doubles) __attribute__((vector_size(4 * LANES), aligned(8), may_alias));
+typedef float NAME(loose_half) __attribute__((vector_size(2 * LANES), aligned(4), may_alias));
+
 #define VECTOR NAME(vector)
 #define QUAD NAME(quad)
+#define DOUBLES NAME(doubles)
+#define HALF NAME(doubles_count)
 #define PANEL BELTWATCH_PANEL_COLUMNS
 #define LINE 16
 
 INLINE VECTOR NAME(load)(const float *p) { return *(const NAME(loose_vector) *)p; }
 INLINE void NAME(store)(float *p, VECTOR v) { *(NAME(loose_vector) *)p = v; }
+
+INLINE DOUBLES NAME(load_widened)(const float *p) {
+    return __builtin_convertvector(*(const NAME(loose_half) *)p, DOUBLES);
+}
+INLINE void NAME(store_narrowed)(float *p, DOUBLES v) {
+    *(NAME(loose_half) *)p = __builtin_convertvector(v, NAME(loose_half));
+}
+INLINE DOUBLES NAME(load_doubles)(const double *p) { return *(const NAME(loose_doubles) *)p; }
+INLINE void NAME(store_doubles)(double *p, DOUBLES v) { *(NAME(loose_doubles) *)p = v; }
 
 /* Past the caches, where a vector is a whole cache line; p is aligned to it. */
 INLINE void NAME(stream)(float *p, VECTOR v) {
@@ -445,23 +462,116 @@ TARGET static void NAME(interpolate)(
 }
 
 TARGET static double NAME(dot)(const float *a, const double *b, ptrdiff_t count) {
-    typedef float loose_half __attribute__((vector_size(2 * LANES), aligned(4), may_alias));
-    typedef double doubles __attribute__((vector_size(4 * LANES)));
-    typedef double loose_doubles __attribute__((vector_size(4 * LANES), aligned(8), may_alias));
-    enum { HALF = LANES / 2 };
-    doubles sums[4] = {};
+    DOUBLES sums[4] = {};
     const ptrdiff_t whole = count - count % (4 * HALF);
     for (ptrdiff_t i = 0; i < whole; i += 4 * HALF) {
 #pragma clang loop unroll(full)
         for (int n = 0; n < 4; n++)
-            sums[n] += __builtin_convertvector(*(const loose_half *)(a + i + n * HALF), doubles)
-                * *(const loose_doubles *)(b + i + n * HALF);
+            sums[n] += NAME(load_widened)(a + i + n * HALF) * NAME(load_doubles)(b + i + n * HALF);
     }
-    const doubles sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    const DOUBLES sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     double result = 0;
     for (int n = 0; n < HALF; n++) result += sum[n];
     for (ptrdiff_t i = whole; i < count; i++) result += (double)a[i] * b[i];
     return result;
+}
+
+TARGET static void NAME(add_moments)(
+    const float *from, ptrdiff_t from_step, ptrdiff_t count, const float *centre, double *sums, double *squares) {
+    for (int lane = 0; lane < BELTWATCH_LANES; lane += HALF) {
+        const DOUBLES shift = NAME(load_widened)(centre + lane);
+        DOUBLES sum = NAME(load_doubles)(sums + lane), square = NAME(load_doubles)(squares + lane);
+        for (ptrdiff_t x = 0; x < count; x++) {
+            const DOUBLES value = NAME(load_widened)(from + x * from_step + lane) - shift;
+            sum += value;
+            square += value * value;
+        }
+        NAME(store_doubles)(sums + lane, sum);
+        NAME(store_doubles)(squares + lane, square);
+    }
+}
+
+TARGET static void NAME(normalise_lanes)(
+    float *values, ptrdiff_t step, ptrdiff_t count, const double *mean, const double *scale) {
+    for (int lane = 0; lane < BELTWATCH_LANES; lane += LANES) {
+        const DOUBLES means[2] = {NAME(load_doubles)(mean + lane), NAME(load_doubles)(mean + lane + HALF)};
+        const DOUBLES scales[2] = {NAME(load_doubles)(scale + lane), NAME(load_doubles)(scale + lane + HALF)};
+        for (ptrdiff_t x = 0; x < count; x++) {
+            float *value = values + x * step + lane;
+            for (int n = 0; n < 2; n++)
+                NAME(store_narrowed)(
+                    value + n * HALF, (NAME(load_widened)(value + n * HALF) - means[n]) * scales[n]);
+            NAME(store)(value, NAME(at_least)(NAME(load)(value), (VECTOR){}));
+        }
+    }
+}
+
+/* eˣ of numbers that are not positive: `FloatLanes.exponential` says how. */
+INLINE VECTOR NAME(exponential)(VECTOR x) {
+    static const float factors[] = {1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1, 1};
+    const VECTOR whole = 0x1.8p23f - (VECTOR){};
+    x = NAME(at_least)(x, -87 - (VECTOR){});
+    const VECTOR shifted = x * 1.44269504f + whole, n = shifted - whole;
+    const VECTOR r = (x - n * 0.693359375f) + n * 2.1219444e-4f;
+    VECTOR power = factors[0] - (VECTOR){};
+#pragma clang loop unroll(full)
+    for (int i = 1; i < 8; i++) power = power * r + factors[i];
+    return power * (VECTOR)(((NAME(mask))shifted << 23) + (127 << 23));
+}
+
+TARGET static void NAME(add_softmax)(
+    float *logits, ptrdiff_t step, ptrdiff_t count, const float *bias, ptrdiff_t visible, float *sums,
+    const ptrdiff_t *places) {
+    for (int lane = 0; lane < BELTWATCH_LANES && lane < visible; lane += LANES) {
+        VECTOR largest = NAME(load)(logits + lane) + bias[0], sum = {};
+        for (ptrdiff_t j = 1; j < count; j++)
+            largest = NAME(at_least)(NAME(load)(logits + j * step + lane) + bias[j], largest);
+        for (ptrdiff_t j = 0; j < count; j++) {
+            float *logit = logits + j * step + lane;
+            const VECTOR power = NAME(exponential)(NAME(load)(logit) + bias[j] - largest);
+            NAME(store)(logit, power);
+            sum += power;
+        }
+        VECTOR share = 1 / sum;
+        for (ptrdiff_t l = visible - lane; l < LANES; l++) share[l] = 0;
+        for (ptrdiff_t j = 0; j < count; j++) {
+            float *target = sums + places[j] + lane;
+            NAME(store)(target, NAME(load)(target) + NAME(load)(logits + j * step + lane) * share);
+        }
+    }
+}
+
+/* Several channels at once, which share the filter's values. */
+INLINE void NAME(filter_channels)(
+    const int channels, const float *filters, ptrdiff_t filter_step, const float *pixels, ptrdiff_t row_step,
+    ptrdiff_t channel_step, ptrdiff_t rows, ptrdiff_t columns, float *to, ptrdiff_t to_step) {
+    VECTOR sums[8];
+#pragma clang loop unroll(full)
+    for (int c = 0; c < channels; c++) sums[c] = (VECTOR){};
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        for (ptrdiff_t j = 0; j < columns; j++) {
+            const VECTOR factor = NAME(load)(filters + (i * columns + j) * filter_step);
+            const float *pixel = pixels + i * row_step + j;
+#pragma clang loop unroll(full)
+            for (int c = 0; c < channels; c++) sums[c] += factor * NAME(load)(pixel + c * channel_step);
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int c = 0; c < channels; c++) NAME(store)(to + c * to_step, sums[c]);
+}
+
+TARGET static void NAME(filter_lanes)(
+    const float *filters, ptrdiff_t filter_step, const float *pixels, ptrdiff_t row_step, ptrdiff_t channel_step,
+    ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels, float *to, ptrdiff_t to_step) {
+    for (int lane = 0; lane < BELTWATCH_LANES; lane += LANES) {
+        ptrdiff_t c = 0;
+        for (; c + 8 <= channels; c += 8)
+            NAME(filter_channels)(8, filters + lane, filter_step, pixels + c * channel_step + lane, row_step,
+                channel_step, rows, columns, to + c * to_step + lane, to_step);
+        for (; c < channels; c++)
+            NAME(filter_channels)(1, filters + lane, filter_step, pixels + c * channel_step + lane, row_step,
+                channel_step, rows, columns, to + c * to_step + lane, to_step);
+    }
 }
 
 static const struct beltwatch_vector_kernels NAME(kernels) = {
@@ -478,6 +588,10 @@ static const struct beltwatch_vector_kernels NAME(kernels) = {
     .average_pairs = NAME(average_pairs),
     .interpolate = NAME(interpolate),
     .dot = NAME(dot),
+    .add_moments = NAME(add_moments),
+    .normalise_lanes = NAME(normalise_lanes),
+    .add_softmax = NAME(add_softmax),
+    .filter_lanes = NAME(filter_lanes),
     .multiply = NAME(multiply),
     .multiply_transposed = NAME(multiply_transposed),
 };
@@ -489,3 +603,5 @@ static const struct beltwatch_vector_kernels NAME(kernels) = {
 #undef INLINE
 #undef VECTOR
 #undef QUAD
+#undef DOUBLES
+#undef HALF

@@ -13,8 +13,10 @@ import Testing
         return generator.picture().normalised()
     }()
 
-    private func networks(_ change: (inout AnomalyModel) -> Void = { _ in }) throws -> BranchNetworks {
-        var model = AnomalyModel.narrow()
+    private func networks(
+        size: NetworkSize = .small, _ change: (inout AnomalyModel) -> Void = { _ in }
+    ) throws -> BranchNetworks {
+        var model = AnomalyModel.narrow(size: size)
         change(&model)
         return try BranchNetworks(of: model)
     }
@@ -68,6 +70,35 @@ import Testing
                 autoencoder: try Autoencoder(parameters: generator.autoencoder(outputChannels: 5)))
             let program = BranchProgram(networks, threads: 2, instructionSet: set)
             expectAgreement(program.observe(image), networks.observe(image, on: ReferenceConvolution(threads: 2)))
+        }
+    }
+
+    /// DFSC's autoencoder, with more channels than a vector holds in front of the code.
+    @Test(arguments: InstructionSet.allCases.filter { $0 <= .best })
+    func aNormalisedAutoencoderSeesWhatItsLayersSee(set: InstructionSet) throws {
+        for size in NetworkSize.allCases {
+            var generator = LinearCongruential(seed: 11)
+            let networks = try networks(size: size) {
+                $0.method = .dfsc
+                $0.autoencoder = generator.autoencoder(outputChannels: 3, codeChannels: 19)
+            }
+            #expect(networks.autoencoder.design == .instanceNormalised)
+            let program = BranchProgram(networks, threads: 2, instructionSet: set)
+            expectAgreement(program.observe(image), networks.observe(image, on: ReferenceConvolution(threads: 2)))
+        }
+    }
+
+    /// Pooled with the statistics folded into the weights; dead channels are zero here, too.
+    @Test(arguments: InstructionSet.allCases.filter { $0 <= .best }, NetworkSize.allCases)
+    func theTeachersFeaturesArePooledAsItsLayersGiveThem(set: InstructionSet, size: NetworkSize) throws {
+        for dead in [nil, 1] {
+            let networks = try networks(size: size) {
+                $0.featureSource = .teacher
+                if let dead { $0.teacherStatistics.deviation[dead] = 0 }
+            }
+            let observation = BranchProgram(networks, threads: 2, instructionSet: set).observe(image)
+            expectAgreement(observation, networks.observe(image, on: ReferenceConvolution(threads: 2)))
+            if let dead { #expect(observation.pooledFeatures[dead] == 0) }
         }
     }
 

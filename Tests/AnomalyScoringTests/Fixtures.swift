@@ -71,10 +71,12 @@ struct LinearCongruential: RandomNumberGenerator {
     }
 
     /// The autoencoder for 256×256 pixels with four channels inside.
-    mutating func autoencoder(outputChannels: Int) -> ParameterSet {
-        parameters(
+    mutating func autoencoder(outputChannels: Int, codeChannels: Int = 4) -> ParameterSet {
+        let encoder = [3, 4, 4, 4, 4, codeChannels]
+        let decoder = Array(repeating: codeChannels, count: 3) + Array(repeating: 4, count: 5)
+        return parameters(
             names: (1...6).map { "encoder.enconv\($0)" } + (1...8).map { "decoder.deconv\($0)" },
-            widths: [3] + Array(repeating: 4, count: 13) + [outputChannels],
+            widths: encoder + decoder + [outputChannels],
             kernelSides: [4, 4, 4, 4, 4, 8, 4, 4, 4, 4, 4, 4, 3, 3])
     }
 }

@@ -208,6 +208,37 @@ import Testing
         }
     }
 
+    /// A mean a thousand times the deviation, and a channel that is the same everywhere, lose nothing; margins stay zero.
+    @Test(arguments: instructionSets)
+    func aNormalisedImageMatchesTheDefinition(set: InstructionSet) {
+        for (channels, height, width) in [(1, 1, 3), (19, 9, 7), (40, 16, 33)] {
+            var generator = TestNumbers(seed: 4)
+            var input = generator.fractions(channels * height * width)
+            let plane = height * width
+            for position in 0..<plane {
+                input[position] += 1000
+                if channels > 2 { input[2 * plane + position] = -3 }
+            }
+            var plan = MemoryPlan()
+            let image = PanelImage(
+                channels: channels, height: height, width: width, margin: 1, extent: (height + 2, width + 2), in: &plan)
+            let stage = NormalisationStage(image, instructionSet: set)
+            let program = InferenceProgram([("", stage)], plan: plan, threads: 2)
+            let (output, sum) = program.run { memory in
+                write(input, to: image, in: memory)
+            } collect: { memory in
+                let all = UnsafeBufferPointer(start: memory + image.offset, count: image.panels * image.panelStep)
+                return (read(image, in: memory), all.reduce(0) { $0 + Double($1) })
+            }
+            let expected = InstanceNormalisation(channels: channels, height: height, width: width).forward(
+                Tensor(shape: [channels, height, width], values: input)
+            ).values.map { max(0, $0) }
+            #expect(zip(output, expected).allSatisfy { abs($0 - $1) < 1e-6 * max(1, $1) }, "\(channels) channels")
+            // Nothing but the image is different from zero.
+            #expect(abs(sum - output.reduce(0) { $0 + Double($1) }) < 1e-9 * max(1, sum))
+        }
+    }
+
     @Test(arguments: instructionSets)
     func anEnlargementMatchesTheResampling(set: InstructionSet) throws {
         for (channels, from, to) in [(3, (1, 1), (3, 3)), (33, (4, 5), (8, 11)), (64, (9, 7), (15, 15))] {

@@ -115,6 +115,26 @@ struct beltwatch_vector_kernels {
     /* Σ a[i] · b[i], in double. */
     double (*dot)(const float *a, const double *b, ptrdiff_t count);
 
+    /* sums[l] += from[x, l] − centre[l] and squares[l] += (from[x, l] − centre[l])², x < count, in lanes and in double. */
+    void (*add_moments)(
+        const float *from, ptrdiff_t from_step, ptrdiff_t count, const float *centre, double *sums, double *squares);
+
+    /* values[x, l] = max((values[x, l] − mean[l]) · scale[l], 0), x < count, in lanes and in double. A NaN stays one. */
+    void (*normalise_lanes)(
+        float *values, ptrdiff_t step, ptrdiff_t count, const double *mean, const double *scale);
+
+    /* sums[places[j] + l] += softmax over j of (logits[j·step + l] + bias[j]) for j < count in the lanes l < visible, whose
+       logits are overwritten. */
+    void (*add_softmax)(
+        float *logits, ptrdiff_t step, ptrdiff_t count, const float *bias, ptrdiff_t visible, float *sums,
+        const ptrdiff_t *places);
+
+    /* to[c·to_step + l] = Σ filters[(i·columns + j)·filter_step + l] · pixels[i·row_step + c·channel_step + j + l] over
+       i < rows, j < columns, in lanes, for c < channels. */
+    void (*filter_lanes)(
+        const float *filters, ptrdiff_t filter_step, const float *pixels, ptrdiff_t row_step, ptrdiff_t channel_step,
+        ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels, float *to, ptrdiff_t to_step);
+
     /* c = a · b, or += : a is rows × inner, b inner × columns, c rows × columns; whole panels of c are written. */
     void (*multiply)(
         struct beltwatch_panels a, struct beltwatch_panels b, struct beltwatch_mutable_panels c, ptrdiff_t rows,
