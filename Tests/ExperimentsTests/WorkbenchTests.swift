@@ -4,7 +4,7 @@ import Testing
 
 @testable import Experiments
 
-/// Trials with a stand-in for `beltwatch`: a script that writes down what it was asked and behaves as it is told.
+/// Trials with a stand-in for `beltwatch` (`stand-in.sh`).
 @Suite struct WorkbenchTests {
     private let folder = FileManager.default.temporaryDirectory.appending(path: "trials-\(UUID().uuidString)").path
 
@@ -14,21 +14,12 @@ import Testing
         return trial
     }
 
-    /// - Parameter behaviour: Lines of a shell script, run before a training succeeds.
+    /// - Parameter behaviour: Lines of a shell script, run before a training succeeds; `$model` is what it shall write.
     private func run(_ trials: [Trial], jobs: Int = 1, behaviour: String = "") throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try SampleFigures.json().write(to: URL(filePath: folder + "/sample.json"))
-        let script = """
-            #!/bin/sh
-            echo "$*" >> '\(folder)/calls'
-            if [ "$1" = evaluate ]; then cat '\(folder)/sample.json'; exit; fi
-            out=$(echo "$*" | sed 's/.*--out \\([^ ]*\\) .*/\\1/')
-            \(behaviour)
-            echo model > "$out"; echo "networks of $out" > "$out.checkpoint"; echo '{}'
-            """
-        let program = folder + "/beltwatch"
-        try Data(script.utf8).write(to: URL(filePath: program))
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
+        try Data(behaviour.utf8).write(to: URL(filePath: folder + "/behaviour"))
+        let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "stand-in.sh").path
         try Workbench(program: program, folder: folder, jobs: jobs).run(trials)
     }
 
@@ -63,7 +54,7 @@ import Testing
         let first = trial("first")
         let second = trial("second") { $0.networksFrom = "first" }
         let third = trial("third") { $0.extractorFrom = "first" }
-        try run([first, second, third], jobs: 3, behaviour: "cat \"$out.checkpoint\" >> '\(folder)/resumed' || true")
+        try run([first, second, third], jobs: 3, behaviour: "cat \"$model.checkpoint\" >> '\(folder)/resumed' || true")
         let calls = try calls
         let evaluated = try #require(calls.firstIndex { $0.hasPrefix("evaluate") && $0.contains("first") })
         let later = calls.indices.filter { calls[$0].contains("second.safetensors") || calls[$0].contains("third") }
@@ -81,7 +72,7 @@ import Testing
     @Test func aTrainingThatWasInterruptedResumesAndItsTimesAddUp() throws {
         let one = trial("one")
         let stopped = failure {
-            try run([one, trial("two")], behaviour: "echo half > \"$out.checkpoint\"; exit 130")
+            try run([one, trial("two")], behaviour: "echo half > \"$model.checkpoint\"; exit 130")
         }
         #expect(stopped == .interrupted)
         let firstAttempt = try TrialFiles(one, in: folder).record()
@@ -97,7 +88,7 @@ import Testing
     @Test func aFailureSaysWhatAndWhereAndEndsTheOthers() throws {
         // The first waits to be interrupted, the second fails once the first is at work.
         let behaviour = """
-            case "$out" in
+            case "$model" in
             */waits*) trap 'echo interrupted > "\(folder)/trapped"; exit 130' INT; touch '\(folder)/at-work'
                 while :; do sleep 0.01; done;;
             *) until [ -e '\(folder)/at-work' ]; do sleep 0.01; done
@@ -112,6 +103,25 @@ import Testing
                     lastLine: "beltwatch: error: no pictures"))
         #expect(FileManager.default.fileExists(atPath: folder + "/trapped"))
         #expect(failed?.exitStatus == 65)
+    }
+
+    /// A second signal would end `beltwatch` before its checkpoint is written.
+    @Test func everyTrainingIsInterruptedOnce() throws {
+        // One fails once both others are at work; those take longer to end than the third needs to fail after the first.
+        let behaviour = """
+            case "$model" in
+            */waits*) trap 'echo once >> "\(folder)/interruptions"' INT; touch "$model.at-work"
+                until [ -e '\(folder)/interruptions' ]; do sleep 0.01; done
+                until [ $(wc -l < '\(folder)/interruptions') -ge 2 ]; do sleep 0.01; done; exit 130;;
+            *) until [ -e '\(folder)/waits-1.safetensors.at-work' ] && [ -e '\(folder)/waits-2.safetensors.at-work' ]
+                do sleep 0.01; done; exit 65;;
+            esac
+            """
+        let failed = failure {
+            try run([trial("waits-1"), trial("waits-2"), trial("fails")], jobs: 3, behaviour: behaviour)
+        }
+        #expect(failed?.exitStatus == 65)
+        #expect(try String(contentsOfFile: folder + "/interruptions", encoding: .utf8) == "once\nonce\n")
     }
 
     @Test func aTrialOfTheSameNameWithOtherSettingsIsRefused() throws {

@@ -86,8 +86,8 @@ struct ReportPlan {
     var trials: [Trial] {
         var seen: Set<Trial> = []
         return
-            (traysSmall + bottleSmall + constraintAndExtractor + margins + featureSources + sigmoidAndAverage
-            + traysMedium).map(\.trial).filter { seen.insert($0).inserted }
+            (traysSmall + constraintAndExtractor + margins + featureSources + sigmoidAndAverage + traysMedium
+            + bottleSmall).map(\.trial).filter { seen.insert($0).inserted }
     }
 
     private func smallTrays(_ name: String, method: String, options: [String] = []) -> Trial {

@@ -15,6 +15,15 @@ final class Workbench: Sendable {
     private struct Work {
         let files: TrialFiles
         var child: ChildProcess?
+
+        /// Whether the child was asked to end. A second time it would not stop to leave a checkpoint.
+        var isInterrupted = false
+
+        mutating func interrupt() {
+            guard let child, !isInterrupted else { return }
+            isInterrupted = true
+            child.interrupt()
+        }
     }
 
     private let program: String
@@ -125,13 +134,14 @@ final class Workbench: Sendable {
         let name = files.trial.name
         if state.withLock({ $0.failure }) != nil { throw .interrupted }
         let child = try ChildProcess(program, arguments, output: Self.partial(output), log: files.log)
-        let isTooLate = state.withLock { state in
+        state.withLock { state in
             state.running[name]?.child = child
-            return state.failure != nil
+            if state.failure != nil { state.running[name]?.interrupt() }
         }
-        if isTooLate { child.interrupt() }
-        defer { state.withLock { $0.running[name]?.child = nil } }
-        return child.wait()
+        let end = child.wait()
+        // A number that is free again may be another process's tomorrow.
+        state.withLock { $0.running[name]?.child = nil }
+        return end
     }
 
     private func check(_ status: Int32, step: String, of files: TrialFiles) throws(TrialError) {
@@ -166,7 +176,9 @@ final class Workbench: Sendable {
     }
 
     private func interruptAll() {
-        for child in state.withLock({ $0.running.values.compactMap(\.child) }) { child.interrupt() }
+        state.withLock { state in
+            for name in state.running.keys { state.running[name]?.interrupt() }
+        }
     }
 
     private func showProgress(onTerminal isTerminal: Bool) {
