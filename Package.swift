@@ -135,6 +135,9 @@ let package = Package(
             exclude: ["stand-in.sh"]),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["AnomalyScoring", "Archive", "InspectionProtocol", "Locking", "SyntheticLine", "beltwatch"]),
+            dependencies: [
+                "AnomalyScoring", "Archive", "Imaging", "InspectionProtocol", "Locking", "SyntheticLine", "TensorKernels",
+                "beltwatch",
+            ]),
     ]
 )

@@ -87,7 +87,8 @@ struct Evaluate: ParsableCommand {
         try TIFFFile.write(picture.localisationMap(by: model), to: path)
         let canonical = picture.maps.canonical(by: model.mapQuantiles, options: model.mapOptions)
         try PNGWriter.write(
-            pixels: HeatMap.overlay(canonical, on: input), width: ModelImage.side, height: ModelImage.side, channels: 3,
+            pixels: HeatMap.overlay(canonical, isLogistic: model.mapOptions.logistic, on: input),
+            width: ModelImage.side, height: ModelImage.side, channels: 3,
             to: URL(filePath: path).deletingPathExtension().path + ".png")
     }
 

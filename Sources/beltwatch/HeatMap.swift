@@ -1,3 +1,4 @@
+import Foundation
 import Imaging
 import TensorKernels
 
@@ -6,16 +7,20 @@ enum HeatMap {
     /// Mixes the picture's grey values with a colour for the map's value.
     ///
     /// 0 is dark blue, 0.1 — the value that one good cell in 200 reaches — yellow, 0.3 and above red: the same colours
-    /// in every picture, so that two maps can be compared.
+    /// in every picture, so that two maps can be compared. A map that the logistic function brought to 0…1 is brought
+    /// back first, so that the colours mean the same for every method.
     ///
-    /// - Parameter map: The canonical map, `[1, 256, 256]`.
+    /// - Parameters:
+    ///   - map: The canonical map, `[1, 256, 256]`.
+    ///   - isLogistic: Whether it is such a map (`MapOptions.logistic`).
     /// - Returns: 256×256 RGB pixels.
-    static func overlay(_ map: Tensor, on image: ModelImage) -> [UInt8] {
+    static func overlay(_ map: Tensor, isLogistic: Bool, on image: ModelImage) -> [UInt8] {
         precondition(map.count * 3 == image.pixels.count, "the map is not the picture's")
         var pixels = image.pixels
         for i in 0..<map.count {
             let grey = (299 * Int(pixels[3 * i]) + 587 * Int(pixels[3 * i + 1]) + 114 * Int(pixels[3 * i + 2])) / 1000
-            let colour = colour(of: map.values[i])
+            let value = map.values[i]
+            let colour = colour(of: isLogistic ? log(value / (1 - value)) : value)
             let parts = [colour.red, colour.green, colour.blue]
             for channel in 0..<3 {
                 pixels[3 * i + channel] = UInt8(clamping: Int(0.5 * Float(grey) + 127.5 * parts[channel]))

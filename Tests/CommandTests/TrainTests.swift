@@ -210,6 +210,18 @@ extension CommandTests {
             try expectRefusal(
                 command + ["--extractor", "\(try Workshop.trained())/model.safetensors", "--out", second], status: 65,
                 saying: "has no extractor")
+
+            // The other networks do not depend on the extractor, so they can be read out without it.
+            try expectRefusal(
+                command + ["--out", first, "--resume", "--alpha", "0.2"], status: 65,
+                saying: "made with --method la-ead --alpha 0.1, training the extractor")
+            let without = try RunningCommand(
+                command + ["--out", first, "--resume", "--feature-source", "student"]
+            ).result()
+            #expect(without.status == 0 && without.errors.contains("is left out"), "\(without.errors)")
+            let onStudent = try ModelFile.load(first).model
+            #expect(onStudent.extractor == nil && onStudent.featureSource == .studentFormerHalf)
+            #expect(onStudent.student == model.student && onStudent.autoencoder == model.autoencoder)
         }
 
         @Test func penaltyPicturesMustFitIntoTheirMemory() throws {
