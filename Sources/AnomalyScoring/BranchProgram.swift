@@ -6,7 +6,8 @@ import TensorKernels
 /// The teacher's and the student's last layers are never computed as such. With the teacher's statistics μ, σ folded in,
 /// each map is the mean square of one convolution of stacked features,
 /// `T̂ − S₁ = (W_T ∗ t − σ·W_S₁ ∗ s)/σ + (b_T − μ)/σ − b_S₁` and `A − S₂ = W_A ∗ a − W_S₂ ∗ s + b_A − b_S₂`, and the pooled
-/// features come from sums over the student's third layer (ENGINE §3). All of it is exact but for rounding.
+/// features come from sums over what the last layer reads (ENGINE §3). So do LA-EAD's, whose extractor begins beside teacher
+/// and student, on the same tiles of the picture. All of it is exact but for rounding.
 public final class BranchProgram: BranchObserver {
     private let program: InferenceProgram
     private let input: PlaneImage
@@ -75,6 +76,17 @@ public final class BranchProgram: BranchObserver {
 
     /// Memory of one frame in flight, in bytes: activations, transformed tiles and the threads' scratch.
     public var activationBytes: Int { program.memoryBytes }
+}
+
+extension BranchNetworks {
+    /// The fastest way to observe pictures with these networks, prepared for many of them.
+    ///
+    /// - Parameters:
+    ///   - other: A program whose prepared teacher is used again if it is the same; nil prepares one.
+    ///   - threads: How many threads compute at once, the caller included; at least 1.
+    public func fastestObserver(sharingTeacherOf other: BranchProgram? = nil, threads: Int) -> BranchProgram {
+        BranchProgram(self, sharingTeacherOf: other, threads: threads)
+    }
 }
 
 extension PlaneImage {

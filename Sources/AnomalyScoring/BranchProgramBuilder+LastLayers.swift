@@ -65,7 +65,7 @@ extension BranchProgramBuilder {
         let conv3 = ConcurrentPhases(
             zip(trunks, zip(pooled2, features3)).map { trunk, images in
                 PixelStage(
-                    [(images.0, PixelKernels(trunk.parameters.weight("conv3")))], bias: trunk.bias(3),
+                    [(.panels(images.0), PixelKernels(trunk.parameters.weight("conv3")))], bias: trunk.bias(3),
                     to: .image(images.1, .rectifier), instructionSet: instructionSet)
             })
         let features4 = trunks.map { image(behind: 4, channels: $0.channels(4)) }
@@ -82,8 +82,11 @@ extension BranchProgramBuilder {
             teacher.parameters.weight("conv6"), scale: normalisation.hasDeadChannels ? normalisation.life : nil)
         let local = PixelStage(
             [
-                (features5[0], teacherWeights),
-                (features5[1], PixelKernels(weights.channels(0..<half), scale: normalisation.deviation.map { -$0 })),
+                (.panels(features5[0]), teacherWeights),
+                (
+                    .panels(features5[1]),
+                    PixelKernels(weights.channels(0..<half), scale: normalisation.deviation.map { -$0 })
+                ),
             ], bias: normalisation.differenceBias(teacher: trunks[0].bias(6), student: bias),
             to: .meanSquares(studentTeacher, scale: normalisation.deviation.map { 1 / $0 }, addend: nil),
             instructionSet: instructionSet)
@@ -91,7 +94,7 @@ extension BranchProgramBuilder {
         let (lastDecoder, output) = lastDecoderLayer(from: reconstruction)
         let minus = Array(repeating: Float(-1), count: half)
         let global = PixelStage(
-            [(features5[1], PixelKernels(weights.channels(half..<2 * half), scale: minus))],
+            [(.panels(features5[1]), PixelKernels(weights.channels(half..<2 * half), scale: minus))],
             bias: bias[half...].map { -$0 },
             to: .meanSquares(autoencoderStudent, scale: Array(repeating: 1, count: half), addend: output),
             instructionSet: instructionSet)

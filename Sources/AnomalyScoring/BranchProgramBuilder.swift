@@ -22,6 +22,9 @@ struct BranchProgramBuilder {
     /// Teacher and student: both have the same layers, and every layer is one phase of both.
     let trunks: [Trunk]
 
+    /// LA-EAD's extractor, where its features are pooled.
+    let extractor: (network: ContextExtractor, trunk: Trunk)?
+
     struct Trunk {
         let parameters: ParameterSet
         let kernels: [Int: WinogradKernels]
@@ -47,41 +50,52 @@ struct BranchProgramBuilder {
         let map = sizes[sizes.count - 1]
         studentTeacher = PlaneImage(channels: 1, height: map.outputHeight, width: map.outputWidth, in: &plan)
         autoencoderStudent = PlaneImage(channels: 1, height: map.outputHeight, width: map.outputWidth, in: &plan)
-        pooled = PooledValues(count: networks.student.outputChannels / 2, in: &plan)
         // The last layer of a small student is convolved half by half.
-        let leftOut = networks.student.size == .small ? sizes.count : nil
+        let studentLayers = networks.student.size == .small ? sizes.count - 1 : sizes.count
         trunks = [
             Trunk(parameters: teacher.parameters, kernels: teacher.kernels),
             Trunk(
                 parameters: networks.student.parameters,
-                kernels: networks.student.winogradKernels(
-                    threads: threads, instructionSet: instructionSet, leavingOut: leftOut)),
+                kernels: networks.student.parameters.winogradKernels(
+                    ofLayers: 1...studentLayers, threads: threads, instructionSet: instructionSet)),
         ]
+        if case .contextExtractor(let network) = networks.pooling {
+            let kernels = network.parameters.winogradKernels(
+                ofLayers: [1, 2, 4, 5], threads: threads, instructionSet: instructionSet)
+            extractor = (network, Trunk(parameters: network.parameters, kernels: kernels))
+            pooled = PooledValues(count: network.outputChannels, in: &plan)
+        } else {
+            extractor = nil
+            pooled = PooledValues(count: networks.student.outputChannels / 2, in: &plan)
+        }
     }
 
     mutating func build() -> InferenceProgram {
-        // Both networks read the same picture, whose tiles are transformed once.
-        let pooled1 = trunks.map { image(behind: 1, channels: $0.channels(1)) }
+        // All networks read the same picture, whose tiles are transformed once; the extractor begins like the others.
+        let stems = [extractor?.trunk].compactMap(\.self) + trunks
+        let pooled1 = stems.map { image(behind: 1, channels: $0.channels(1)) }
         let conv1 = WinogradStage(
             [.init(.planes(input))],
-            targets: zip(trunks, pooled1).map { trunk, image in
+            targets: zip(stems, pooled1).map { trunk, image in
                 .init([(0, trunk.winograd(1))], bias: trunk.bias(1), to: .image(image, .rectifier, isPooled: true))
             }, height: sizes[0].outputHeight, width: sizes[0].outputWidth, instructionSet: instructionSet)
 
-        let pooled2 = trunks.map { image(behind: 2, channels: $0.channels(2)) }
-        let conv2 = zip(trunks, zip(pooled1, pooled2)).map { stage(2, of: $0, from: $1.0, to: $1.1, isPooled: true) }
+        let pooled2 = stems.map { image(behind: 2, channels: $0.channels(2)) }
+        let conv2 = zip(stems, zip(pooled1, pooled2)).map { stage(2, of: $0, from: $1.0, to: $1.1, isPooled: true) }
 
         // The autoencoder is a long chain of small layers: one thread takes it while the others do the second layers.
         let (autoencoderPhases, features) = autoencoder()
-        return InferenceProgram(
-            [
-                ("conv1 and pool, both networks", conv1.tilewise()),
-                (
-                    "conv2 and pool, both networks, and the autoencoder",
-                    ConcurrentPhases([SerialPhases(autoencoderPhases)] + conv2.map { $0.tilewise() })
-                ),
-            ] + (networks.student.size == .small ? small(from: pooled2, features) : medium(from: pooled2, features)),
-            plan: plan, threads: threads)
+        var phases: [NamedPhase] = [
+            ("conv1 and pool, all networks", conv1.tilewise()),
+            (
+                "conv2 and pool, all networks, and the autoencoder",
+                ConcurrentPhases([SerialPhases(autoencoderPhases)] + conv2.map { $0.tilewise() })
+            ),
+        ]
+        let both = Array(pooled2.suffix(trunks.count))
+        phases += networks.student.size == .small ? small(from: both, features) : medium(from: both, features)
+        if let extractor { phases += self.phases(of: extractor.network, extractor.trunk, from: pooled2[0]) }
+        return InferenceProgram(phases, plan: plan, threads: threads)
     }
 
     /// A layer of both networks behind the pools, without a pool of its own.

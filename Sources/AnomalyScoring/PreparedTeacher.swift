@@ -10,18 +10,19 @@ final class PreparedTeacher: Sendable {
 
     init(_ network: PatchDescriptionNetwork, threads: Int, instructionSet: InstructionSet) {
         parameters = network.parameters
-        kernels = network.winogradKernels(threads: threads, instructionSet: instructionSet)
+        kernels = parameters.winogradKernels(
+            ofLayers: 1...parameters.count / 2, threads: threads, instructionSet: instructionSet)
     }
 }
 
-extension PatchDescriptionNetwork {
-    /// Of all layers whose kernels have side 3 or 4 but those left out.
+extension ParameterSet {
+    /// Of those layers whose kernels have side 3 or 4.
     func winogradKernels(
-        threads: Int, instructionSet: InstructionSet, leavingOut layer: Int? = nil
+        ofLayers layers: some Sequence<Int>, threads: Int, instructionSet: InstructionSet
     ) -> [Int: WinogradKernels] {
         var kernels: [Int: WinogradKernels] = [:]
-        for number in 1...parameters.count / 2 where number != layer {
-            let weight = parameters.weight("conv\(number)")
+        for number in layers {
+            let weight = weight("conv\(number)")
             guard (3...4).contains(weight.shape[2]) else { continue }
             kernels[number] = WinogradKernels(weight, threads: threads, instructionSet: instructionSet)
         }

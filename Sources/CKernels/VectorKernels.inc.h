@@ -532,11 +532,13 @@ TARGET static void NAME(add_softmax)(
             NAME(store)(logit, power);
             sum += power;
         }
-        VECTOR share = 1 / sum;
-        for (ptrdiff_t l = visible - lane; l < LANES; l++) share[l] = 0;
+        const VECTOR share = 1 / sum;
+        NAME(mask) inside = {};
+        for (ptrdiff_t l = 0; l < LANES && l < visible - lane; l++) inside[l] = -1;
         for (ptrdiff_t j = 0; j < count; j++) {
             float *target = sums + places[j] + lane;
-            NAME(store)(target, NAME(load)(target) + NAME(load)(logits + j * step + lane) * share);
+            const VECTOR weight = NAME(load)(logits + j * step + lane) * share;
+            NAME(store)(target, NAME(load)(target) + (VECTOR)((NAME(mask))weight & inside));
         }
     }
 }

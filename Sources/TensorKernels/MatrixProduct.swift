@@ -9,7 +9,7 @@ struct MatrixView<Pointer> {
     var isTransposed = false
 }
 
-/// Single-precision matrix products by OpenBLAS, computed on the calling thread.
+/// Matrix products by OpenBLAS, computed on the calling thread.
 enum MatrixProduct {
     /// Chooses the CPU's kernels and leaves OpenBLAS's own threads idle: whoever multiplies is already one of several.
     ///
@@ -29,5 +29,16 @@ enum MatrixProduct {
             CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans, b.isTransposed ? CblasTrans : CblasNoTrans,
             Int32(rows), Int32(columns), Int32(inner), 1, a.base, Int32(a.rowStride), b.base, Int32(b.rowStride), keep,
             c.base, Int32(c.rowStride))
+    }
+
+    /// `a·b`, where `a` is `rows × inner` and `b` is `inner × columns`, row by row; for preparations.
+    static func product(_ a: [Double], _ b: [Double], rows: Int, columns: Int, inner: Int) -> [Double] {
+        _ = prepared
+        return Array(unsafeUninitializedCapacity: rows * columns) { c, count in
+            cblas_dgemm(
+                CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(inner), 1, a,
+                Int32(inner), b, Int32(columns), 0, c.baseAddress, Int32(columns))
+            count = rows * columns
+        }
     }
 }

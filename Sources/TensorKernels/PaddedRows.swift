@@ -11,7 +11,9 @@ struct PaddedRows {
     let rows: Range<Int>
     let planes: Int
     let margin: Int
-    private let stride: Int
+
+    /// From one plane's row to the next, in floats.
+    let stride: Int
 
     /// The floats that they need.
     static func count(rows: Int, planes: Int, width: Int, margin: Int) -> Int {
@@ -23,7 +25,8 @@ struct PaddedRows {
         (width + FloatLanes.scalarCount - 1) / FloatLanes.scalarCount * FloatLanes.scalarCount
     }
 
-    private static func stride(width: Int, margin: Int) -> Int { lanedWidth(width) + 2 * margin }
+    /// From one plane's row to the next, in floats.
+    static func stride(width: Int, margin: Int) -> Int { lanedWidth(width) + 2 * margin }
 
     /// Zero everywhere.
     init(zeroing base: UnsafeMutablePointer<Float>, rows: Range<Int>, planes: Int, width: Int, margin: Int) {

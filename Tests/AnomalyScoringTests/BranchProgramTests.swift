@@ -14,9 +14,14 @@ import Testing
     }()
 
     private func networks(
-        size: NetworkSize = .small, _ change: (inout AnomalyModel) -> Void = { _ in }
+        _ method: AnomalyScoring.Method = .puad, size: NetworkSize = .small,
+        _ change: (inout AnomalyModel) -> Void = { _ in }
     ) throws -> BranchNetworks {
+        var generator = LinearCongruential(seed: 9)
         var model = AnomalyModel.narrow(size: size)
+        model.method = method
+        model.featureSource = method.featureSource
+        model.extractor = method.featureSource == .contextExtractor ? generator.extractor(outputChannels: 3) : nil
         change(&model)
         return try BranchNetworks(of: model)
     }
@@ -78,8 +83,7 @@ import Testing
     func aNormalisedAutoencoderSeesWhatItsLayersSee(set: InstructionSet) throws {
         for size in NetworkSize.allCases {
             var generator = LinearCongruential(seed: 11)
-            let networks = try networks(size: size) {
-                $0.method = .dfsc
+            let networks = try networks(.dfsc, size: size) {
                 $0.autoencoder = generator.autoencoder(outputChannels: 3, codeChannels: 19)
             }
             #expect(networks.autoencoder.design == .instanceNormalised)
@@ -102,6 +106,32 @@ import Testing
         }
     }
 
+    @Test(arguments: InstructionSet.allCases.filter { $0 <= .best }, NetworkSize.allCases)
+    func anExtractorsFeaturesArePooledAsItsLayersGiveThem(set: InstructionSet, size: NetworkSize) throws {
+        let networks = try networks(.laEAD, size: size)
+        let observation = BranchProgram(networks, threads: 2, instructionSet: set).observe(image)
+        expectAgreement(observation, networks.observe(image, on: ReferenceConvolution(threads: 2)))
+    }
+
+    /// Every network at its full width: DFSC's autoencoder and LA-EAD's extractor in one.
+    @Test func aProgramOfFullWidthSeesWhatTheLayersSee() throws {
+        var generator = LinearCongruential(seed: 12)
+        let teacher = PatchDescriptionNetwork.defaultParameters(outputChannels: 384, using: &generator)
+        let student = PatchDescriptionNetwork.defaultParameters(outputChannels: 768, using: &generator)
+        let autoencoder = Autoencoder.defaultParameters(outputChannels: 384, using: &generator)
+        let extractor = ContextExtractor.defaultParameters(outputChannels: 384, using: &generator)
+        let networks = BranchNetworks(
+            teacher: NormalisedTeacher(
+                network: try PatchDescriptionNetwork(parameters: teacher),
+                statistics: ChannelStatistics(
+                    mean: Array(repeating: 0.01, count: 384), deviation: Array(repeating: 0.1, count: 384))),
+            student: try PatchDescriptionNetwork(parameters: student),
+            autoencoder: try Autoencoder(parameters: autoencoder, design: .instanceNormalised),
+            pooling: .contextExtractor(try ContextExtractor(parameters: extractor)))
+        let observation = BranchProgram(networks, threads: 2).observe(image)
+        expectAgreement(observation, networks.observe(image, on: WinogradConvolution(threads: 2)))
+    }
+
     @Test func aDeadChannelOfTheTeacherIsZero() throws {
         let networks = try networks { $0.teacherStatistics.deviation[1] = 0 }
         let observation = BranchProgram(networks, threads: 2).observe(image)
@@ -111,8 +141,10 @@ import Testing
         #expect(observation.maps.studentTeacher != alive.maps.studentTeacher)
     }
 
-    @Test func neitherThreadsNorTimeNorNeighboursChangeABit() throws {
-        let networks = try networks()
+    @Test(arguments: AnomalyScoring.Method.allCases) func neitherThreadsNorTimeNorNeighboursChangeABit(
+        method: AnomalyScoring.Method
+    ) throws {
+        let networks = try networks(method)
         let first = BranchProgram(networks, threads: 1).observe(image)
         for threads in [2, 3, 6] {
             let program = BranchProgram(networks, threads: threads)
@@ -127,13 +159,16 @@ import Testing
     }
 
     /// A damaged frame leaves nothing behind in the memory that the next one uses.
-    @Test func notANumberEndsWithItsFrame() throws {
-        let program = BranchProgram(try networks(), threads: 2)
+    @Test(arguments: AnomalyScoring.Method.allCases) func notANumberEndsWithItsFrame(
+        method: AnomalyScoring.Method
+    ) throws {
+        let program = BranchProgram(try networks(method), threads: 2)
         let before = program.observe(image)
         var damaged = image
         damaged.values[40_000] = .nan
         let observation = program.observe(damaged)
         #expect(observation.maps.studentTeacher.values.contains { $0.isNaN })
+        #expect(observation.maps.autoencoderStudent.values.contains { $0.isNaN })
         #expect(observation.pooledFeatures.contains { $0.isNaN })
         #expect(program.observe(image) == before)
     }

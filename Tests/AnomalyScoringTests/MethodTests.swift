@@ -64,15 +64,6 @@ import Testing
         }
     }
 
-    /// The compiled program runs what it can, and nothing else.
-    @Test(arguments: AnomalyScoring.Method.allCases) func theFastestObserverIsTheProgramWhereItCanBe(
-        method: AnomalyScoring.Method
-    ) throws {
-        let networks = try BranchNetworks(of: model(method, method.featureSource))
-        let observer = networks.fastestObserver(threads: 1)
-        #expect((observer is BranchProgram) == (method != .laEAD))
-    }
-
     @Test func aModelWithoutTheExtractorThatItNamesIsRefused() {
         var model = model(.laEAD, .contextExtractor)
         model.extractor = nil

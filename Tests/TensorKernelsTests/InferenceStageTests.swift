@@ -64,6 +64,77 @@ import Testing
         }
     }
 
+    /// Lattices of unequal size, of less than a tile, and of several.
+    @Test(arguments: instructionSets)
+    func aDilatedWinogradStageMatchesTheDefinition(set: InstructionSet) {
+        for (number, (height, width, side, dilation, padding)) in [
+            (7, 6, 3, 2, 0), (6, 9, 3, 2, 1), (11, 13, 4, 2, 0), (17, 26, 3, 2, 2), (31, 30, 4, 2, 3),
+            (23, 19, 3, 3, 0), (61, 61, 3, 2, 0),
+        ].enumerated() {
+            let (inputs, outputs) = [(1, 1), (17, 33), (16, 5), (40, 20)][number % 4]
+            let geometry = ConvolutionGeometry(
+                inputChannels: inputs, inputHeight: height, inputWidth: width, outputChannels: outputs,
+                kernelSide: side, padding: padding, dilation: dilation)
+            let numbers = StageNumbers(geometry, seed: UInt64(number))
+            let output = run(numbers, .identity, order: .pointwise, readsPlanes: false, isPooled: false, on: set)
+            #expect(relativeError(of: output, to: numbers.convolved(.identity)) < Self.tolerance, "\(geometry)")
+        }
+    }
+
+    /// The means of an image that is not stored; either order gives the same bits.
+    @Test(arguments: instructionSets)
+    func theMeansOfTilesAreThoseOfTheConvolution(set: InstructionSet) {
+        for (number, geometry) in Self.geometries.enumerated() {
+            let numbers = StageNumbers(geometry, seed: UInt64(number))
+            let image = numbers.convolved(.rectifier)
+            let expected = (0..<geometry.outputChannels).map { channel -> Double in
+                let plane = image[channel * geometry.positionCount..<(channel + 1) * geometry.positionCount]
+                return plane.reduce(0) { $0 + Double($1) } / Double(plane.count)
+            }
+            let results = Order.allCases.map { means(numbers, order: $0, on: set) }
+            #expect(results[0] == results[1], "\(geometry)")
+            // Of what the rectifier sees: it may leave nothing.
+            let sums = numbers.convolved(.identity)
+            let scale = (sums.reduce(0) { $0 + Double($1) * Double($1) } / Double(sums.count)).squareRoot()
+            #expect(
+                zip(results[0], expected).allSatisfy { abs($0 - $1) < Self.tolerance * scale }, "\(geometry)")
+        }
+    }
+
+    private func means(_ numbers: StageNumbers, order: Order, on set: InstructionSet) -> [Double] {
+        let geometry = numbers.geometry
+        var plan = MemoryPlan()
+        let source = PanelImage(
+            channels: geometry.inputChannels, height: geometry.inputHeight, width: geometry.inputWidth,
+            margin: geometry.padding,
+            extent: WinogradStage.extent(
+                height: geometry.outputHeight, width: geometry.outputWidth, kernelSide: geometry.kernelSide), in: &plan)
+        let sums = TileSums(
+            channels: geometry.outputChannels, height: geometry.outputHeight, width: geometry.outputWidth,
+            kernelSide: geometry.kernelSide, in: &plan)
+        let means = PooledValues(count: geometry.outputChannels, in: &plan)
+        let stage = WinogradStage(
+            [.init(.panels(source), padding: geometry.padding)],
+            targets: [
+                .init(
+                    [(0, WinogradKernels(numbers.weights, threads: 2, instructionSet: set))], bias: numbers.bias,
+                    to: .tileSums(sums, .rectifier))
+            ], height: geometry.outputHeight, width: geometry.outputWidth, instructionSet: set)
+        let phases = self.phases(of: stage, order: order, in: &plan) + [sums.means(to: means)]
+        return InferenceProgram(phases.map { ("", $0) }, plan: plan, threads: 2).run { memory in
+            write(numbers.input, to: source, in: memory)
+        } collect: { memory in
+            means.values(in: memory)
+        }
+    }
+
+    private func phases(of stage: WinogradStage, order: Order, in plan: inout MemoryPlan) -> [any WorkPhase] {
+        switch order {
+        case .tilewise: [stage.tilewise()]
+        case .pointwise: stage.pointwise(in: &plan).all
+        }
+    }
+
     /// `mean_c (scale · (W₁ ∗ x₁ − W₂ ∗ x₂) + bias)²`, the second kernel of side 3 in one of side 4, as the global map.
     @Test(arguments: instructionSets)
     func aMapOfTwoInputsMatchesTheDefinition(set: InstructionSet) throws {
@@ -175,7 +246,7 @@ import Testing
             let addend = PanelImage(channels: outputs, height: 4, width: 19, in: &plan)
             let image = PanelImage(channels: outputs, height: 4, width: 19, in: &plan)
             let map = PlaneImage(channels: 1, height: 4, width: 19, in: &plan)
-            let terms = zip(sources, numbers).map { ($0, PixelKernels($1.weights)) }
+            let terms = zip(sources, numbers).map { (PixelStage.Source.panels($0), PixelKernels($1.weights)) }
             let stages = [
                 PixelStage([terms[0]], bias: numbers[0].bias, to: .image(image, .rectifier), instructionSet: set),
                 PixelStage(
@@ -317,7 +388,8 @@ import Testing
             channels: geometry.inputChannels, height: geometry.inputHeight, width: geometry.inputWidth,
             margin: geometry.padding,
             extent: WinogradStage.extent(
-                height: geometry.outputHeight, width: geometry.outputWidth, kernelSide: geometry.kernelSide), in: &plan)
+                height: geometry.outputHeight, width: geometry.outputWidth, kernelSide: geometry.kernelSide,
+                dilation: geometry.dilation), in: &plan)
         let result = PanelImage(
             channels: geometry.outputChannels, height: geometry.outputHeight / (isPooled ? 2 : 1),
             width: geometry.outputWidth / (isPooled ? 2 : 1), margin: 1, in: &plan)
@@ -327,12 +399,9 @@ import Testing
                 .init(
                     [(0, WinogradKernels(numbers.weights, threads: 2, instructionSet: set))], bias: numbers.bias,
                     to: .image(result, activation, isPooled: isPooled))
-            ], height: geometry.outputHeight, width: geometry.outputWidth, instructionSet: set)
-        let phases =
-            switch order {
-            case .tilewise: [stage.tilewise()]
-            case .pointwise: stage.pointwise(in: &plan).all
-            }
+            ], height: geometry.outputHeight, width: geometry.outputWidth, dilation: geometry.dilation,
+            instructionSet: set)
+        let phases = self.phases(of: stage, order: order, in: &plan)
         let program = InferenceProgram(phases.map { ("", $0) }, plan: plan, threads: threads)
         return program.run { memory in
             write(numbers.input, to: planes, in: memory)
@@ -340,51 +409,5 @@ import Testing
         } collect: { memory in
             read(result, in: memory)
         }
-    }
-
-    private func write(_ values: [Float], to image: PlaneImage, in memory: UnsafeMutablePointer<Float>) {
-        for (index, value) in values.enumerated() { memory[image.offset + index] = value }
-    }
-
-    private func write(_ values: [Float], to image: PanelImage, in memory: UnsafeMutablePointer<Float>) {
-        for c in 0..<image.channels {
-            for y in 0..<image.height {
-                for x in 0..<image.width {
-                    image.pixel(memory, block: c / 16, y: y, x: x)[c % 16] =
-                        values[(c * image.height + y) * image.width + x]
-                }
-            }
-        }
-    }
-
-    private func read(_ image: PanelImage, in memory: UnsafePointer<Float>) -> [Float] {
-        (0..<image.channels).flatMap { c in
-            (0..<image.height).flatMap { y in
-                (0..<image.width).map { x in image.pixel(memory, block: c / 16, y: y, x: x)[c % 16] }
-            }
-        }
-    }
-}
-
-/// Input, weights and bias of a convolution.
-private struct StageNumbers {
-    let geometry: ConvolutionGeometry
-    let input: [Float]
-    let weights: Tensor
-    let bias: [Float]
-
-    init(_ geometry: ConvolutionGeometry, seed: UInt64) {
-        var numbers = TestNumbers(seed: seed)
-        self.geometry = geometry
-        input = numbers.fractions(geometry.inputCount)
-        bias = numbers.fractions(geometry.outputChannels)
-        weights = Tensor(
-            shape: [geometry.outputChannels, geometry.inputChannels, geometry.kernelSide, geometry.kernelSide],
-            values: numbers.fractions(geometry.weightCount))
-    }
-
-    func convolved(_ activation: Activation, bias: [Float]? = nil) -> [Float] {
-        DirectConvolution().forward(
-            input, weights: weights.values, bias: bias ?? self.bias, activation: activation, geometry: geometry)
     }
 }

@@ -5,6 +5,25 @@ import CKernels
 /// A piece is a row of pixels. As in a Winograd stage, the difference of two networks is summed up before it is squared,
 /// and its channels are never stored.
 package struct PixelStage: WorkPhase {
+    package enum Source: Sendable {
+        case panels(PanelImage)
+        case rows(RowPanelImage)
+
+        var height: Int {
+            switch self {
+            case .panels(let image): image.height
+            case .rows(let image): image.height
+            }
+        }
+
+        var width: Int {
+            switch self {
+            case .panels(let image): image.width
+            case .rows(let image): image.width
+            }
+        }
+    }
+
     package enum Destination: Sendable {
         case image(PanelImage, Activation)
 
@@ -12,7 +31,7 @@ package struct PixelStage: WorkPhase {
         case meanSquares(PlaneImage, scale: [Float], addend: PanelImage?)
     }
 
-    private let terms: [(source: PanelImage, weights: PixelKernels)]
+    private let terms: [(source: Source, weights: PixelKernels)]
     private let bias: [Float]
     private let destination: Destination
     private let kernels: VectorKernels
@@ -24,7 +43,7 @@ package struct PixelStage: WorkPhase {
     ///   - terms: Images of the same height and width, and what they are multiplied with.
     ///   - bias: One per output channel.
     package init(
-        _ terms: [(source: PanelImage, weights: PixelKernels)], bias: [Float], to destination: Destination,
+        _ terms: [(source: Source, weights: PixelKernels)], bias: [Float], to destination: Destination,
         instructionSet: InstructionSet = .best
     ) {
         self.terms = terms
@@ -45,20 +64,12 @@ package struct PixelStage: WorkPhase {
     package var scratchCount: Int { sumsCount + width * VectorKernels.lanes }
 
     package func run(piece y: Int, in memory: ProgramMemory) {
-        let panel = VectorKernels.panelColumns
         for (number, (source, weights)) in terms.enumerated() {
-            weights.matrix.withUnsafeBufferPointer { matrix in
-                let pixels = UnsafePointer(source.pixel(memory.shared, block: 0, y: y, x: 0))
-                kernels.functions.pointee.multiply(
-                    beltwatch_panels(base: pixels, panel_step: source.panelStep),
-                    beltwatch_panels(base: matrix.baseAddress, panel_step: weights.inputChannels * panel),
-                    beltwatch_mutable_panels(base: memory.scratch, panel_step: width * panel), width,
-                    weights.inputChannels, weights.outputChannels, number > 0,
-                    beltwatch_ahead(a: pixels + source.rowStep, a_count: 0, b: matrix.baseAddress))
-            }
+            multiply(source, row: y, by: weights, accumulates: number > 0, in: memory)
         }
         bias.withUnsafeBufferPointer { bias in
             guard let bias = bias.baseAddress else { return }
+            let panel = VectorKernels.panelColumns
             switch destination {
             case .image(let image, let activation):
                 for block in 0..<image.laneBlocks {
@@ -72,6 +83,30 @@ package struct PixelStage: WorkPhase {
                     guard let scale = scale.baseAddress else { return }
                     storeMeanSquares(y: y, scale: scale, bias: bias, addend: addend, to: map, in: memory)
                 }
+            }
+        }
+    }
+
+    /// The products of a row of pixels, or what they add to the sums: a panel matrix of pixels × output channels.
+    private func multiply(
+        _ source: Source, row y: Int, by weights: PixelKernels, accumulates: Bool, in memory: ProgramMemory
+    ) {
+        let panel = VectorKernels.panelColumns
+        weights.matrix.withUnsafeBufferPointer { matrix in
+            switch source {
+            case .panels(let image):
+                let pixels = UnsafePointer(image.pixel(memory.shared, block: 0, y: y, x: 0))
+                kernels.functions.pointee.multiply(
+                    beltwatch_panels(base: pixels, panel_step: image.panelStep),
+                    beltwatch_panels(base: matrix.baseAddress, panel_step: weights.inputChannels * panel),
+                    beltwatch_mutable_panels(base: memory.scratch, panel_step: width * panel), width,
+                    weights.inputChannels, weights.outputChannels, accumulates,
+                    beltwatch_ahead(a: pixels + image.rowStep, a_count: 0, b: matrix.baseAddress))
+            case .rows(let image):
+                kernels.functions.pointee.multiply_transposed(
+                    image.pixel(memory.shared, channel: 0, y: y, x: 0), matrix.baseAddress, memory.scratch, width,
+                    weights.inputChannels, weights.paddedChannels, accumulates,
+                    beltwatch_ahead(a: memory.scratch, a_count: 0, b: matrix.baseAddress))
             }
         }
     }

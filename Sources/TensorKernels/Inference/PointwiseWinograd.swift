@@ -5,7 +5,7 @@ struct PointwisePlaces: Sendable {
     /// One per input, in floats.
     let data: [Int]
 
-    var tiles: Int { stage.grid.rows * stage.grid.columns }
+    var tiles: Int { stage.tileRows * stage.grid.columns }
 
     func data(ofInput number: Int, in memory: ProgramMemory) -> PointMatrices {
         PointMatrices(
@@ -17,12 +17,12 @@ struct PointwisePlaces: Sendable {
 struct PointwiseTransform: WorkPhase {
     let places: PointwisePlaces
 
-    var pieces: Int { places.stage.inputs.reduce(0) { $0 + $1.source.laneBlocks } * places.stage.grid.rows }
+    var pieces: Int { places.stage.inputs.reduce(0) { $0 + $1.source.laneBlocks } * places.stage.tileRows }
     var scratchCount: Int { places.stage.gatherCount(tiles: places.stage.grid.columns) }
 
     func run(piece: Int, in memory: ProgramMemory) {
         let stage = places.stage
-        var (block, tileRow) = piece.quotientAndRemainder(dividingBy: stage.grid.rows)
+        var (block, tileRow) = piece.quotientAndRemainder(dividingBy: stage.tileRows)
         var number = 0
         while block >= stage.inputs[number].source.laneBlocks {
             block -= stage.inputs[number].source.laneBlocks
@@ -70,7 +70,7 @@ struct PointwiseCombination: WorkPhase {
     private var rowCount: Int { stage.pairsTiles ? 2 : 1 }
 
     /// Pieces from top to bottom.
-    private var rowParts: Int { (stage.grid.rows + rowCount - 1) / rowCount }
+    private var rowParts: Int { (stage.tileRows + rowCount - 1) / rowCount }
 
     var pieces: Int { source.target.laneBlocks * rowParts }
 
@@ -79,7 +79,7 @@ struct PointwiseCombination: WorkPhase {
     func run(piece: Int, in memory: ProgramMemory) {
         let grid = stage.grid
         let (block, part) = piece.quotientAndRemainder(dividingBy: rowParts)
-        let tileRows = part * rowCount..<min((part + 1) * rowCount, grid.rows)
+        let tileRows = part * rowCount..<min((part + 1) * rowCount, stage.tileRows)
         stage.storeTiles(
             .sums(source.products(in: memory).rows(from: tileRows.lowerBound * grid.columns), block: block),
             of: source.target, block: block, tileRows: tileRows, tileColumns: 0..<grid.columns, in: memory.shared,

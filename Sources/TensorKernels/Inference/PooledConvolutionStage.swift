@@ -6,14 +6,8 @@ import CKernels
 /// the window that kernel place (i, j) sees, `outputHeight × outputWidth` pixels from (i, j) on (ENGINE §3.3). Sums are
 /// in `Double`. Stride 1, no padding.
 package struct PooledConvolutionStage: Sendable {
-    private let source: PanelImage
-    private let weights: Tensor
-    private let bias: [Float]
-    private let kernels: VectorKernels
-
-    /// `[inputChannels, kernelSide²]` in `Double`, two floats each.
-    private let windows: Int
-    private let results: PooledValues
+    private let sums: WindowSums
+    private let product: PooledProduct
 
     /// - Parameters:
     ///   - weights: `[outputChannels, inputChannels, kernelSide, kernelSide]`.
@@ -21,41 +15,37 @@ package struct PooledConvolutionStage: Sendable {
         _ source: PanelImage, weights: Tensor, bias: [Float], to results: PooledValues, in plan: inout MemoryPlan,
         instructionSet: InstructionSet = .best
     ) {
-        self.source = source
-        self.weights = weights
-        self.bias = bias
-        self.results = results
-        kernels = VectorKernels(instructionSet)
-        windows = plan.reserve(2 * weights.count / weights.shape[0])
+        let windows = PooledValues(count: weights.count / weights.shape[0], in: &plan)
+        sums = WindowSums(source: source, side: weights.shape[2], windows: windows)
+        product = PooledProduct(windows, weights: weights, bias: bias, to: results, instructionSet: instructionSet)
     }
 
     /// The means of the windows, then the pooled values.
     package func phases() -> (windows: any WorkPhase, results: any WorkPhase) {
-        (WindowSums(stage: self), WeightedSums(stage: self))
-    }
-
-    private var side: Int { weights.shape[2] }
-
-    private func windows(in memory: ProgramMemory) -> UnsafeMutablePointer<Double> {
-        PooledValues.doubles(at: windows, count: weights.count / weights.shape[0], in: memory.shared)
+        (sums, product)
     }
 
     /// A piece is sixteen channels of the source.
     private struct WindowSums: WorkPhase {
-        let stage: PooledConvolutionStage
+        let source: PanelImage
 
-        var pieces: Int { stage.source.laneBlocks }
+        /// Of the kernel.
+        let side: Int
+
+        /// `[inputChannels, side²]`.
+        let windows: PooledValues
+
+        var pieces: Int { source.laneBlocks }
 
         var scratchCount: Int { 0 }
 
         func run(piece: Int, in memory: ProgramMemory) {
-            let side = stage.side
-            let (height, width) = (stage.source.height - side + 1, stage.source.width - side + 1)
-            let windows = stage.windows(in: memory)
+            let (height, width) = (source.height - side + 1, source.width - side + 1)
+            let windows = windows.doubles(in: memory.shared)
             var sums = [SIMD16<Double>](repeating: .zero, count: side * side)
             var rowSums = [SIMD16<Double>](repeating: .zero, count: side)
-            for y in 0..<stage.source.height {
-                let row = UnsafeRawPointer(stage.source.pixel(memory.shared, block: piece, y: y, x: 0))
+            for y in 0..<source.height {
+                let row = UnsafeRawPointer(source.pixel(memory.shared, block: piece, y: y, x: 0))
                 func pixel(_ x: Int) -> SIMD16<Double> {
                     SIMD16<Double>(
                         row.loadUnaligned(
@@ -77,36 +67,50 @@ package struct PooledConvolutionStage: Sendable {
             }
             let scale = 1 / Double(height * width)
             let first = piece * VectorKernels.lanes
-            for lane in 0..<min(VectorKernels.lanes, stage.source.channels - first) {
+            for lane in 0..<min(VectorKernels.lanes, source.channels - first) {
                 for place in 0..<side * side {
                     windows[(first + lane) * side * side + place] = sums[place][lane] * scale
                 }
             }
         }
     }
+}
 
-    /// A piece is some output channels.
-    private struct WeightedSums: WorkPhase {
-        private static let channelsPerPiece = 16
+/// `results = weights · values + bias` in `Double`; a piece is some of the results.
+package struct PooledProduct: WorkPhase {
+    private let values: PooledValues
+    private let weights: Tensor
+    private let bias: [Float]
+    private let results: PooledValues
+    private let kernels: VectorKernels
 
-        let stage: PooledConvolutionStage
+    private static let resultsPerPiece = 16
 
-        var pieces: Int { (stage.bias.count + Self.channelsPerPiece - 1) / Self.channelsPerPiece }
-        var scratchCount: Int { 0 }
+    /// - Parameter weights: One row of as many numbers as there are values for every result, in any shape.
+    package init(
+        _ values: PooledValues, weights: Tensor, bias: [Float], to results: PooledValues,
+        instructionSet: InstructionSet = .best
+    ) {
+        precondition(
+            weights.count == bias.count * values.count && results.count == bias.count, "weights of other values")
+        self.values = values
+        self.weights = weights
+        self.bias = bias
+        self.results = results
+        kernels = VectorKernels(instructionSet)
+    }
 
-        func run(piece: Int, in memory: ProgramMemory) {
-            let windows = stage.windows(in: memory)
-            let results = stage.results.doubles(in: memory.shared)
-            let count = stage.weights.count / stage.weights.shape[0]
-            let channels =
-                piece * Self.channelsPerPiece..<min((piece + 1) * Self.channelsPerPiece, stage.bias.count)
-            stage.weights.values.withUnsafeBufferPointer { weights in
-                guard let weights = weights.baseAddress else { return }
-                for o in channels {
-                    results[o] =
-                        stage.kernels.functions.pointee.dot(weights + o * count, windows, count)
-                        + Double(stage.bias[o])
-                }
+    package var pieces: Int { (bias.count + Self.resultsPerPiece - 1) / Self.resultsPerPiece }
+    package var scratchCount: Int { 0 }
+
+    package func run(piece: Int, in memory: ProgramMemory) {
+        let values = values.doubles(in: memory.shared)
+        let results = results.doubles(in: memory.shared)
+        let count = self.values.count
+        weights.values.withUnsafeBufferPointer { weights in
+            guard let weights = weights.baseAddress else { return }
+            for o in piece * Self.resultsPerPiece..<min((piece + 1) * Self.resultsPerPiece, bias.count) {
+                results[o] = kernels.functions.pointee.dot(weights + o * count, values, count) + Double(bias[o])
             }
         }
     }

@@ -15,9 +15,10 @@ struct TilewiseWinograd: WorkPhase {
     private let rowCut: [Range<Int>]
     private let columnCut: [Range<Int>]
 
-    /// - Precondition: Every target is an image.
+    /// - Precondition: No target is a map, and the convolution is not dilated.
     init(_ stage: WinogradStage) {
-        precondition(stage.targets.allSatisfy(\.isImage), "maps are made channel by channel")
+        precondition(!stage.targets.contains(where: \.isMap), "maps are made channel by channel")
+        precondition(stage.dilation == 1, "a dilated convolution goes point by point")
         self.stage = stage
         let unit = stage.pairsTiles ? 2 : 1
         let kernelBytes = stage.targets.reduce(0) { $0 + $1.terms.reduce(0) { $0 + $1.kernels.byteCount } }

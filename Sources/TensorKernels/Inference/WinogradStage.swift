@@ -36,6 +36,9 @@ package struct WinogradStage: Sendable {
         /// Behind the activation, and where `isPooled` behind a 2×2 average pool.
         case image(PanelImage, Activation, isPooled: Bool)
 
+        /// Behind the activation, summed up over every tile; the image itself is not stored.
+        case tileSums(TileSums, Activation)
+
         /// `map = mean over channels of (scale · sum + bias)²`, in a map of one channel.
         case meanSquares(PlaneImage, scale: [Float])
     }
@@ -60,7 +63,9 @@ package struct WinogradStage: Sendable {
 
         var outputChannels: Int { terms[0].kernels.outputChannels }
 
-        var isImage: Bool { if case .image = destination { true } else { false } }
+        var isMap: Bool { if case .meanSquares = destination { true } else { false } }
+
+        var isPooled: Bool { if case .image(_, _, isPooled: true) = destination { true } else { false } }
 
         var laneBlocks: Int { (outputChannels + VectorKernels.lanes - 1) / VectorKernels.lanes }
 
@@ -73,6 +78,11 @@ package struct WinogradStage: Sendable {
 
     let inputs: [Input]
     let targets: [Target]
+
+    /// d. A convolution of dilation d is d² ordinary ones, each of a lattice: every d-th pixel of every d-th row.
+    let dilation: Int
+
+    /// Of the first lattice, the largest one; the others have as many tiles.
     let grid: TileGrid
     let transform: WinogradTransform
     let kernels: VectorKernels
@@ -80,27 +90,40 @@ package struct WinogradStage: Sendable {
     /// - Parameters:
     ///   - height: Rows of the convolutions' output, before any pool.
     ///   - width: Columns of it.
+    ///   - dilation: Pixels from one kernel element to the next; above 1 with a single image as target, not pooled.
     package init(
-        _ inputs: [Input], targets: [Target], height: Int, width: Int, instructionSet: InstructionSet = .best
+        _ inputs: [Input], targets: [Target], height: Int, width: Int, dilation: Int = 1,
+        instructionSet: InstructionSet = .best
     ) {
         self.inputs = inputs
         self.targets = targets
+        self.dilation = dilation
         transform = targets[0].terms[0].kernels.transform
-        grid = TileGrid(height: height, width: width, tileSide: transform.tileSide)
+        grid = TileGrid(
+            height: (height + dilation - 1) / dilation, width: (width + dilation - 1) / dilation,
+            tileSide: transform.tileSide)
         kernels = VectorKernels(instructionSet)
     }
 
+    /// Of all lattices, one behind the other.
+    var tileRows: Int { dilation * dilation * grid.rows }
+
     /// Rows and columns that a source must have, its margin included, for outputs of this size.
-    package static func extent(height: Int, width: Int, kernelSide: Int) -> (rows: Int, columns: Int) {
+    package static func extent(
+        height: Int, width: Int, kernelSide: Int, dilation: Int = 1
+    ) -> (rows: Int, columns: Int) {
         let tileSide = WinogradTransform.pointsPerAxis + 1 - kernelSide
-        func covered(_ length: Int) -> Int { (length + tileSide - 1) / tileSide * tileSide + kernelSide - 1 }
+        func covered(_ length: Int) -> Int {
+            let latticeLength = (length + dilation - 1) / dilation
+            return dilation * ((latticeLength + tileSide - 1) / tileSide * tileSide + kernelSide - 1)
+        }
         return (covered(height), covered(width))
     }
 
     /// Each piece takes some tiles all the way, in memory of its own: for many tiles and images as targets.
     package func tilewise() -> any WorkPhase { TilewiseWinograd(self) }
 
-    /// The phases of a stage with an image as its only target that is computed point by point, in their order.
+    /// The phases of a stage with one target, not a map, that is computed point by point, in their order.
     package struct PointwisePhases {
         package let transform: any WorkPhase
         package let products: any WorkPhase
@@ -112,8 +135,9 @@ package struct WinogradStage: Sendable {
     /// All tiles are transformed, then multiplied point by point, then transformed back: for wide layers of few tiles on
     /// many threads.
     package func pointwise(in plan: inout MemoryPlan) -> PointwisePhases {
-        precondition(targets.count == 1 && targets[0].isImage, "point by point goes one image")
-        let tiles = grid.rows * grid.columns
+        precondition(targets.count == 1 && !targets[0].isMap, "point by point goes one image")
+        precondition(dilation == 1 || !targets[0].isPooled, "a pool takes neighbouring pixels, which lattices separate")
+        let tiles = tileRows * grid.columns
         let data = inputs.map { plan.reserve(PointMatrices.count(rows: tiles, columns: $0.source.channels)) }
         let places = PointwisePlaces(stage: self, data: data)
         let products = PointwiseProducts(
@@ -128,6 +152,12 @@ package struct WinogradStage: Sendable {
 // MARK: - What all orders share
 
 extension WinogradStage {
+    /// Where a row of tiles lies: the first pixel of its lattice, and which row of the lattice's tiles it is.
+    private func place(ofTileRow number: Int) -> (top: Int, left: Int, tileRow: Int) {
+        let (lattice, tileRow) = number.quotientAndRemainder(dividingBy: grid.rows)
+        return (lattice / dilation, lattice % dilation, tileRow)
+    }
+
     /// Transforms one row of neighbouring tiles, sixteen channels.
     ///
     /// - Parameters:
@@ -138,8 +168,9 @@ extension WinogradStage {
         of input: Input, block: Int, tileRow: Int, tileColumns: Range<Int>, into result: PointMatrices, row: Int,
         isReadSoon: Bool, in memory: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
     ) {
-        let y = tileRow * grid.tileSide - input.padding
-        let x = tileColumns.lowerBound * grid.tileSide - input.padding
+        let (top, left, latticeTileRow) = place(ofTileRow: tileRow)
+        let y = top + dilation * latticeTileRow * grid.tileSide - input.padding
+        let x = left + dilation * tileColumns.lowerBound * grid.tileSide - input.padding
         let source: UnsafePointer<Float>
         let steps: beltwatch_squares
         switch input.source {
@@ -154,7 +185,8 @@ extension WinogradStage {
             source = UnsafePointer(image.pixel(memory, block: block, y: y, x: x))
             let panel = VectorKernels.panelColumns
             steps = beltwatch_squares(
-                row_step: image.rowStep, column_step: panel, square_step: grid.tileSide * panel)
+                row_step: dilation * image.rowStep, column_step: dilation * panel,
+                square_step: dilation * grid.tileSide * panel)
         }
         transform.data.values.withUnsafeBufferPointer { matrix in
             let points = result.lanes(block: block, row: row)
@@ -217,7 +249,11 @@ extension WinogradStage {
         _ products: Products, of target: Target, block: Int, tileRows: Range<Int>, tileColumns: Range<Int>,
         in memory: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
     ) {
-        guard case .image(let image, let activation, let isPooled) = target.destination else { return }
+        let activation: Activation
+        switch target.destination {
+        case .image(_, let own, _), .tileSums(_, let own): activation = own
+        case .meanSquares: return
+        }
         let lanes = VectorKernels.lanes
         let side = grid.tileSide
         let rowStep = tileColumns.count * side * lanes
@@ -245,26 +281,82 @@ extension WinogradStage {
                 }
             }
         }
+        let outputs = UnsafePointer(scratch)
+        switch target.destination {
+        case .image(let image, _, isPooled: true):
+            storePools(outputs, block: block, tileRows: tileRows, tileColumns: tileColumns, to: image, in: memory)
+        case .image(let image, _, isPooled: false):
+            for tileRow in tileRows {
+                storeRows(
+                    outputs + (tileRow - tileRows.lowerBound) * side * rowStep, block: block, tileRow: tileRow,
+                    tileColumns: tileColumns, to: image, in: memory)
+            }
+        case .tileSums(let sums, _):
+            store(outputs, block: block, tileRows: tileRows, tileColumns: tileColumns, to: sums, in: memory)
+        case .meanSquares: break
+        }
+    }
+
+    /// Averages of 2×2 outputs.
+    private func storePools(
+        _ outputs: UnsafePointer<Float>, block: Int, tileRows: Range<Int>, tileColumns: Range<Int>,
+        to image: PanelImage, in memory: UnsafeMutablePointer<Float>
+    ) {
+        let (lanes, side) = (VectorKernels.lanes, grid.tileSide)
+        let rowStep = tileColumns.count * side * lanes
         let y = tileRows.lowerBound * side
         let x = tileColumns.lowerBound * side
-        let panel = VectorKernels.panelColumns
-        if isPooled {
-            let rows = min(tileRows.upperBound * side / 2, image.height) - y / 2
-            let columns = min(tileColumns.upperBound * side / 2, image.width) - x / 2
-            for row in 0..<max(0, rows) {
-                kernels.functions.pointee.average_pairs(
-                    scratch + 2 * row * rowStep, scratch + (2 * row + 1) * rowStep, lanes, columns,
-                    image.pixel(memory, block: block, y: y / 2 + row, x: x / 2), panel)
+        let rows = min(tileRows.upperBound * side / 2, image.height) - y / 2
+        let columns = min(tileColumns.upperBound * side / 2, image.width) - x / 2
+        for row in 0..<max(0, rows) {
+            kernels.functions.pointee.average_pairs(
+                outputs + 2 * row * rowStep, outputs + (2 * row + 1) * rowStep, lanes, columns,
+                image.pixel(memory, block: block, y: y / 2 + row, x: x / 2), VectorKernels.panelColumns)
+        }
+    }
+
+    /// The outputs of a row of tiles where their lattice has them.
+    private func storeRows(
+        _ outputs: UnsafePointer<Float>, block: Int, tileRow: Int, tileColumns: Range<Int>, to image: PanelImage,
+        in memory: UnsafeMutablePointer<Float>
+    ) {
+        let (lanes, side) = (VectorKernels.lanes, grid.tileSide)
+        let (top, left, latticeTileRow) = place(ofTileRow: tileRow)
+        let y = top + dilation * latticeTileRow * side
+        let x = left + dilation * tileColumns.lowerBound * side
+        /// Of `count` pixels of the lattice, those in the image.
+        func visible(_ count: Int, from first: Int, to end: Int) -> Int {
+            max(0, min(count, (end - first + dilation - 1) / dilation))
+        }
+        let columns = visible(tileColumns.count * side, from: x, to: image.width)
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: lanes) { zeros in
+            zeros.initialize(repeating: 0)
+            for row in 0..<visible(side, from: y, to: image.height) {
+                kernels.functions.pointee.store_lanes(
+                    outputs + row * tileColumns.count * side * lanes, lanes, columns, zeros.baseAddress, -.infinity,
+                    image.pixel(memory, block: block, y: y + dilation * row, x: x),
+                    dilation * VectorKernels.panelColumns)
             }
-        } else {
-            let columns = min(tileColumns.upperBound * side, image.width) - x
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: lanes) { zeros in
-                zeros.initialize(repeating: 0)
-                for row in 0..<max(0, min(tileRows.upperBound * side, image.height) - y) {
-                    kernels.functions.pointee.store_lanes(
-                        scratch + row * rowStep, lanes, columns, zeros.baseAddress, -.infinity,
-                        image.pixel(memory, block: block, y: y + row, x: x), panel)
+        }
+    }
+
+    /// Sums of the outputs of every tile, those beyond the image left out.
+    private func store(
+        _ outputs: UnsafePointer<Float>, block: Int, tileRows: Range<Int>, tileColumns: Range<Int>, to sums: TileSums,
+        in memory: UnsafeMutablePointer<Float>
+    ) {
+        let (lanes, side) = (VectorKernels.lanes, grid.tileSide)
+        for tileRow in tileRows {
+            for tileColumn in tileColumns {
+                var sum = SIMD16<Double>.zero
+                for i in 0..<min(side, grid.height - tileRow * side) {
+                    let row = (tileRow - tileRows.lowerBound) * side + i
+                    let first = (row * tileColumns.count + tileColumn - tileColumns.lowerBound) * side
+                    for j in 0..<min(side, grid.width - tileColumn * side) {
+                        sum += SIMD16<Double>(FloatLanes(at: outputs + (first + j) * lanes))
+                    }
                 }
+                sums.store(sum, tile: tileRow * grid.columns + tileColumn, block: block, in: memory)
             }
         }
     }
@@ -283,8 +375,7 @@ extension WinogradStage {
 
     /// Whether pools need tiles in pairs, because an odd tile ends in the middle of a pooled pixel.
     var pairsTiles: Bool {
-        grid.tileSide % 2 == 1
-            && targets.contains { if case .image(_, _, isPooled: true) = $0.destination { true } else { false } }
+        grid.tileSide % 2 == 1 && targets.contains(where: \.isPooled)
     }
 }
 

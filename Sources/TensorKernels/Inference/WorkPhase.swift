@@ -22,8 +22,11 @@ package struct ProgramMemory {
 
 /// Hands out places in the memory of an inference program.
 package struct MemoryPlan {
-    /// The floats handed out so far.
+    /// The floats that all places need.
     private(set) var count = 0
+
+    /// Where the next place begins.
+    package private(set) var next = 0
 
     package init() {}
 
@@ -31,9 +34,16 @@ package struct MemoryPlan {
     mutating func reserve(_ floats: Int) -> Int {
         // A cache line more than whole lines: neighbours that start a power of two apart would share cache sets.
         let floatsPerCacheLine = 16
-        defer { count += (floats / floatsPerCacheLine + 2) * floatsPerCacheLine }
-        return count
+        let offset = next
+        next += (floats / floatsPerCacheLine + 2) * floatsPerCacheLine
+        count = max(count, next)
+        return offset
     }
+
+    /// Hands out again what lies behind a place, whose contents no phase needs any more when it is written anew.
+    ///
+    /// Only for what is written before it is read: such memory is not zero, as that of images with margins must be.
+    package mutating func reuse(from place: Int) { next = place }
 }
 
 /// Several phases at once: all their pieces are independent.
