@@ -6,7 +6,7 @@ SHELL := /bin/bash -o pipefail
 TOOLCHAIN_PACKAGES := binutils git libc6-dev libcurl4 libgcc-12-dev libncurses6 libsqlite3-0 libstdc++-12-dev libxml2 tzdata \
     zlib1g-dev
 BUILD_PACKAGES := $(TOOLCHAIN_PACKAGES) pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libopenblas-dev \
-    libzmq3-dev
+    libsqlite3-dev libzmq3-dev
 RUN_PACKAGES := gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav
 BENCHMARK_PACKAGES := python3 python3-venv
 TEST_PACKAGES := gstreamer1.0-plugins-ugly gstreamer1.0-tools python3-zmq qemu-user systemd util-linux

@@ -13,6 +13,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
@@ -54,13 +55,19 @@ let package = Package(
                 "AnomalyScoring", "Imaging", "InspectionProtocol", "Locking", "TensorKernels",
                 .product(name: "Logging", package: "swift-log"), "Yams",
             ]),
+        .target(
+            name: "Journal",
+            dependencies: [
+                "Archive", "Imaging", "InspectionProtocol", "InspectionRuntime", "Locking",
+                .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
+            ]),
 
         // The programs. The daemon never links Training.
         .executableTarget(
             name: "beltwatchd",
             dependencies: [
                 "AnomalyScoring", "Archive", "Capture", "ConvNets", "Imaging", "InspectionProtocol",
-                "InspectionRuntime", "Locking", "Messaging", "TensorKernels",
+                "InspectionRuntime", "Journal", "Locking", "Messaging", "TensorKernels",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -69,8 +76,8 @@ let package = Package(
             name: "beltwatch",
             dependencies: [
                 "AnomalyScoring", "Archive", "Capture", "ConvNets", "Evaluation", "Imaging", "InspectionClient",
-                "InspectionProtocol", "InspectionRuntime", "Locking", "Messaging", "SyntheticLine", "TensorKernels",
-                "Training",
+                "InspectionProtocol", "InspectionRuntime", "Journal", "Locking", "Messaging", "SyntheticLine",
+                "TensorKernels", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -125,10 +132,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
+            name: "JournalTests",
+            dependencies: [
+                "Archive", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal", "Locking",
+                .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "AnomalyScoring", "Archive", "ConvNets", "Imaging", "InspectionProtocol", "Locking", "Messaging",
-                "TensorKernels", "beltwatchd",
+                "AnomalyScoring", "Archive", "ConvNets", "Imaging", "InspectionProtocol", "Journal", "Locking",
+                "Messaging", "TensorKernels", "beltwatchd",
             ]),
         .testTarget(
             name: "ExperimentsTests", dependencies: ["AnomalyScoring", "Evaluation", "Experiments"],
@@ -136,7 +149,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "AnomalyScoring", "Archive", "Imaging", "InspectionProtocol", "Locking", "SyntheticLine", "TensorKernels",
+                "AnomalyScoring", "Archive", "Imaging", "InspectionProtocol", "Locking", "SyntheticLine",
+                "TensorKernels",
                 "beltwatch",
             ]),
     ]

@@ -1,41 +1,136 @@
 import Glibc
 import Locking
 
-/// What a station remembers from one start to the next: which session this is, and which part ids are used up.
+/// A station's directory, taken by one process at a time.
 ///
-/// One directory per station, held by one process at a time. The counters are written before they are used, aside,
-/// synced and renamed, so that neither a session nor a part id comes twice, whenever the process or the machine dies; ids
-/// that were reserved and not used are skipped.
-public final class StationState: Sendable {
-    /// Counts the starts of this station, from 1.
-    public let session: UInt64
-
-    public let directory: String
-
-    private let reservedEnd: Lock<UInt64>
+/// Free again after `giveBack`, or when the value is gone, at the latest with its process.
+public struct StationDirectory: ~Copyable, Sendable {
+    public let path: String
     private let lockFile: OpenFile
 
-    /// Takes the directory, creating it where it is missing, and counts this start.
+    /// Takes the directory, creating it where it is missing.
     ///
-    /// The directory is free again when the state is gone, at the latest with its process.
-    ///
-    /// - Throws: `heldByAnotherProcess` for a second instance, before anything is changed; `unreadable` where the counters
-    ///   are not what this program wrote, since going on could repeat ids; `file` for everything the disk says.
-    public init(directory: String) throws(StationStateError) {
-        self.directory = directory
-        lockFile = try StationStateError.wrapping { () throws(FileError) in
-            try AtomicFile.createDirectory(directory)
-            return try OpenFile("\(directory)/lock", O_RDWR | O_CREAT)
+    /// - Throws: `heldByAnotherProcess` for a second instance, before anything is changed; `file` for everything the disk
+    ///   says.
+    public init(taking path: String) throws(StationStateError) {
+        let lockFile = try StationStateError.wrapping { () throws(FileError) in
+            try AtomicFile.createDirectory(path)
+            return try OpenFile("\(path)/lock", O_RDWR | O_CREAT)
         }
         guard flock(lockFile.descriptor, LOCK_EX | LOCK_NB) == 0 else {
             throw errno == EWOULDBLOCK
-                ? .heldByAnotherProcess(directory: directory) : .file(.last(.lock, lockFile.path))
+                ? .heldByAnotherProcess(directory: path) : .file(.last(.lock, lockFile.path))
         }
-        var counters = try Self.read(from: directory)
-        counters.session += 1
-        try Self.write(counters, to: directory)
-        session = counters.session
-        reservedEnd = Lock(counters.partIDsReservedBelow)
+        self.path = path
+        self.lockFile = lockFile
+    }
+
+    borrowing func giveBack() { flock(lockFile.descriptor, LOCK_UN) }
+}
+
+/// What must not be forgotten from one start to the next: which session this is, and which part ids are used up.
+public struct StationCounters: Hashable, Sendable {
+    /// The last session that began; 0 before the first.
+    public var session: UInt64
+
+    /// Every id below may have been given to a part.
+    public var partIDsReservedBelow: UInt64
+
+    public init(session: UInt64, partIDsReservedBelow: UInt64) {
+        self.session = session
+        self.partIDsReservedBelow = partIDsReservedBelow
+    }
+
+    /// Before the first start.
+    public static let none = StationCounters(session: 0, partIDsReservedBelow: 1)
+
+    /// Where counting goes on when both sides may be behind.
+    public func combined(with other: StationCounters) -> StationCounters {
+        StationCounters(
+            session: max(session, other.session),
+            partIDsReservedBelow: max(partIDsReservedBelow, other.partIDsReservedBelow))
+    }
+}
+
+/// The counters of a station, in a small file beside its journal.
+///
+/// Written and synced before they are used, so that neither a session nor a part id comes twice, whenever the process or
+/// the machine dies; ids that were reserved and not used are skipped. The file never grows, so a full disk does not stop a
+/// station from giving ids; the journal keeps a copy, and each of the two makes up for the loss of the other.
+public final class StationState: Sendable {
+    /// What the journal knows about the counters.
+    public enum Witness: Hashable, Sendable {
+        /// There was no journal.
+        case none
+        case journal(StationCounters)
+
+        /// There was a journal, and it cannot be read.
+        case lostJournal
+    }
+
+    /// How far counting jumps where the file is lost: the journal's copy may lag behind it.
+    static let margin: UInt64 = 1 << 16
+
+    /// Counts the starts of this station, from 1.
+    public let session: UInt64
+
+    private struct Reservation {
+        var end: UInt64
+        var isClosed = false
+    }
+
+    private let reservation: Lock<Reservation>
+    private let file: StationStateFile
+    private let directory: StationDirectory
+
+    /// Counts this start.
+    ///
+    /// Goes on above whatever the file, the journal and the file of earlier versions say.
+    ///
+    /// - Throws: `unreadable` where neither the file nor the journal says which ids are used up; `file` for everything the
+    ///   disk says.
+    public init(in directory: consuming StationDirectory, journal: Witness) throws(StationStateError) {
+        let before = try Self.countersBefore(in: directory.path, journal)
+        file = try StationStateFile(in: directory.path, adopting: before)
+        let session = before.session + 1
+        try file.write(StationCounters(session: session, partIDsReservedBelow: before.partIDsReservedBelow))
+        try StationStateFile.removeFormerFile(in: directory.path)
+        self.session = session
+        reservation = Lock(Reservation(end: before.partIDsReservedBelow))
+        self.directory = directory
+    }
+
+    private static func countersBefore(
+        in directory: String, _ journal: Witness
+    ) throws(StationStateError) -> StationCounters {
+        var known = StationCounters.none
+        if case .journal(let counters) = journal { known = counters }
+        // One of an earlier version is still there if that version ran last.
+        if let former = try StationStateFile.formerCounters(in: directory) { known = known.combined(with: former) }
+        do throws(StationStateError) {
+            if let own = try StationStateFile.counters(in: directory) { return known.combined(with: own) }
+        } catch {
+            guard case .unreadable = error, case .journal = journal else { throw error }
+            return StationCounters(
+                session: known.session, partIDsReservedBelow: known.partIDsReservedBelow + margin)
+        }
+        switch journal {
+        case .none: return known
+        case .journal:
+            return StationCounters(
+                session: known.session, partIDsReservedBelow: known.partIDsReservedBelow + margin)
+        case .lostJournal:
+            guard known != .none else {
+                throw .unreadable(
+                    path: StationStateFile.path(in: directory), reason: "it is gone, and so is what the journal knew")
+            }
+            return known
+        }
+    }
+
+    /// What was last reserved and synced.
+    public var counters: StationCounters {
+        StationCounters(session: session, partIDsReservedBelow: reservation.withLock { $0.end })
     }
 
     /// Reserves part ids that no start of this station has had or will have, in ascending order from 1.
@@ -45,66 +140,19 @@ public final class StationState: Sendable {
     /// - Parameter count: More means fewer syncs, and more skipped ids after a crash.
     public func reservePartIDs(_ count: UInt64) throws(StationStateError) -> Range<UInt64> {
         precondition((1...1 << 32).contains(count), "\(count) part ids were asked for")
-        return try reservedEnd.withLock { (end) throws(StationStateError) in
-            let reserved = end..<end + count
-            try Self.write(Counters(session: session, partIDsReservedBelow: reserved.upperBound), to: directory)
-            end = reserved.upperBound
+        return try reservation.withLock { (reservation) throws(StationStateError) in
+            guard !reservation.isClosed else { throw .givenBack(directory: directory.path) }
+            let reserved = reservation.end..<reservation.end + count
+            try file.write(StationCounters(session: session, partIDsReservedBelow: reserved.upperBound))
+            reservation.end = reserved.upperBound
             return reserved
         }
     }
 
-    // MARK: The file
-
-    private struct Counters: Codable {
-        var schema = 1
-        var session: UInt64
-        var partIDsReservedBelow: UInt64
-
-        enum CodingKeys: String, CodingKey {
-            case schema
-            case session
-            case partIDsReservedBelow = "part_ids_reserved_below"
-        }
-    }
-
-    private static func path(in directory: String) -> String { "\(directory)/counters.json" }
-
-    /// The counters of the last start; of a station that never started, where there is no file.
-    private static func read(from directory: String) throws(StationStateError) -> Counters {
-        let path = path(in: directory)
-        guard Directory.kind(of: path) != nil else { return Counters(session: 0, partIDsReservedBelow: 1) }
-        let bytes = try StationStateError.wrapping { () throws(FileError) in
-            let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
-            // Ours has some 60 bytes; the limit keeps a foreign file out of memory.
-            return try file.read(min(file.regularFileSize(), 4096))
-        }
-        do {
-            let counters = try CanonicalJSON.value(Counters.self, from: String(decoding: bytes, as: UTF8.self))
-            guard counters.schema == 1 else {
-                throw StationStateError.unreadable(path: path, reason: "schema \(counters.schema) is not known")
-            }
-            // Far beyond any station's life, and far enough from the end that counting on cannot overflow.
-            guard counters.session < 1 << 62, (1..<1 << 62).contains(counters.partIDsReservedBelow) else {
-                throw StationStateError.unreadable(path: path, reason: "the counters are beyond any that were written")
-            }
-            return counters
-        } catch let error as StationStateError {
-            throw error
-        } catch {
-            throw .unreadable(path: path, reason: "\(error)")
-        }
-    }
-
-    private static func write(_ counters: Counters, to directory: String) throws(StationStateError) {
-        let path = path(in: directory)
-        do {
-            let text = try CanonicalJSON.text(of: counters)
-            try AtomicFile.replace(path, with: Array("\(text)\n".utf8))
-        } catch let error as FileError {
-            throw .file(error)
-        } catch {
-            preconditionFailure("three integers are always JSON")
-        }
+    /// Gives the directory back to whoever comes next; nothing is reserved afterwards.
+    public func close() {
+        reservation.withLock { $0.isClosed = true }
+        directory.giveBack()
     }
 }
 
@@ -135,9 +183,12 @@ public struct PartIDs: Sendable {
 public enum StationStateError: Error, Hashable, Sendable, CustomStringConvertible {
     case heldByAnotherProcess(directory: String)
 
-    /// The counters are damaged or written by another program.
+    /// The counters are lost, damaged or written by another program; going on could repeat ids.
     case unreadable(path: String, reason: String)
     case file(FileError)
+
+    /// Asked for after `StationState.close`.
+    case givenBack(directory: String)
 
     public var description: String {
         switch self {
@@ -145,15 +196,17 @@ public enum StationStateError: Error, Hashable, Sendable, CustomStringConvertibl
             "the state directory '\(directory)' is held by another process; one station runs once: stop the other "
                 + "instance, or give this one a directory of its own"
         case .unreadable(let path, let reason):
-            "the counters in '\(path)' cannot be read: \(reason); restore the file from a backup, or remove it to start "
-                + "again at session 1 and part 1 once nothing refers to the old ids"
+            "the counters in '\(path)' cannot be read: \(reason); restore the file from a backup, or move the whole "
+                + "directory aside to start again at session 1 and part 1 once nothing refers to the old ids"
         case .file(let error):
             error.description
+        case .givenBack(let directory):
+            "the state directory '\(directory)' was given back, as another process may hold it now"
         }
     }
 
     /// Runs a file operation whose failure is the failure of the state.
-    fileprivate static func wrapping<Value: ~Copyable>(
+    static func wrapping<Value: ~Copyable>(
         _ access: () throws(FileError) -> Value
     ) throws(StationStateError) -> Value {
         do { return try access() } catch { throw .file(error) }

@@ -15,10 +15,10 @@ public enum OverflowPolicy: String, Codable, Sendable, CaseIterable {
 
 /// A queue with a limit, and a rule for what happens beyond it.
 ///
-/// Pure bookkeeping, without lock or thread; `Stage` puts both around it.
-struct BoundedMailbox<Element> {
+/// Pure bookkeeping, without lock or thread; `Stage` and the journal put both around it.
+public struct BoundedMailbox<Element> {
     /// Where an offered element went.
-    enum Admission {
+    public enum Admission {
         case stored
 
         /// The new element was stored, and this one, the oldest, was discarded for it.
@@ -31,26 +31,26 @@ struct BoundedMailbox<Element> {
         case mustWait
     }
 
-    let capacity: Int
-    let policy: OverflowPolicy
+    public let capacity: Int
+    public let policy: OverflowPolicy
 
     /// A ring: `count` elements from `first` on, nil elsewhere.
     private var places: [Element?]
     private var first = 0
-    private(set) var count = 0
+    public private(set) var count = 0
 
     /// - Parameter capacity: At least 1. More rides out longer stalls; each element in it waits longer.
-    init(capacity: Int, policy: OverflowPolicy) {
+    public init(capacity: Int, policy: OverflowPolicy) {
         precondition(capacity > 0, "a mailbox needs room for at least one element")
         self.capacity = capacity
         self.policy = policy
         places = Array(repeating: nil, count: capacity)
     }
 
-    var hasRoom: Bool { count < capacity }
+    public var hasRoom: Bool { count < capacity }
 
     /// Takes an element in, by the rules of the policy.
-    mutating func offer(_ element: consuming Element) -> Admission {
+    public mutating func offer(_ element: consuming Element) -> Admission {
         if hasRoom {
             store(element)
             return .stored
@@ -68,7 +68,7 @@ struct BoundedMailbox<Element> {
     }
 
     /// Takes the oldest element out.
-    mutating func next() -> Element? {
+    public mutating func next() -> Element? {
         guard count > 0 else { return nil }
         let element = places[first].take()
         first = (first + 1) % capacity

@@ -95,9 +95,19 @@ struct ConfigurationSection<Key: RawRepresentable<String> & CaseIterable & Hasha
     /// A number with its unit: `250ms`, `2s`.
     func duration(_ key: Key, in range: ClosedRange<Duration>) throws(ConfigurationError) -> Duration? {
         let expected =
-            "a duration with its unit (us, ms, s, min, h) from \(range.lowerBound.inWords) to "
+            "a duration with its unit (us, ms, s, min, h, d) from \(range.lowerBound.inWords) to "
             + "\(range.upperBound.inWords), such as 250ms"
         return try value(key, expected, where: range.contains) { scalar, _ in Duration(writtenAs: scalar.string) }
+    }
+
+    /// A number of bytes with its unit: `64MiB`.
+    func byteCount(_ key: Key, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
+        let expected =
+            "a number of bytes with its unit (KiB, MiB, GiB, TiB) from \(ByteCount(range.lowerBound)) to "
+            + "\(ByteCount(range.upperBound)), such as 64MiB"
+        return try value(key, expected, where: { range.contains($0.bytes) }) { scalar, _ in
+            ByteCount(writtenAs: scalar.string)
+        }?.bytes
     }
 
     func choice<Choice: RawRepresentable<String> & CaseIterable>(
@@ -146,7 +156,7 @@ extension Tag {
 
 extension Duration {
     private static let units: [(suffix: String, nanoseconds: Double)] = [
-        ("us", 1e3), ("ms", 1e6), ("min", 60e9), ("s", 1e9), ("h", 3600e9),
+        ("us", 1e3), ("ms", 1e6), ("min", 60e9), ("s", 1e9), ("h", 3600e9), ("d", 86_400e9),
     ]
 
     /// Reads `250ms`, `1.5 s`, `2min`; nil for anything else, a bare number included.
@@ -157,13 +167,41 @@ extension Duration {
         self = .nanoseconds(Int64((number * unit.nanoseconds).rounded()))
     }
 
-    /// As a configuration file would have it: `250ms`, `1.5s`, `2h`.
+    /// As a configuration file would have it: `250ms`, `1.5s`, `2h`, `30d`.
     var inWords: String {
         let total = Double(nanoseconds)
-        let unit = [("h", 3600e9), ("min", 60e9), ("s", 1e9), ("ms", 1e6), ("us", 1e3)].first { abs(total) >= $0.1 }
+        let unit = [("d", 86_400e9), ("h", 3600e9), ("min", 60e9), ("s", 1e9), ("ms", 1e6), ("us", 1e3)].first {
+            abs(total) >= $0.1
+        }
         guard let unit else { return "\(nanoseconds)ns" }
         let number = (total / unit.1 * 1000).rounded() / 1000
         return (number == number.rounded() ? String(Int(number)) : String(number)) + unit.0
+    }
+}
+
+/// A number of bytes as a configuration file has it: `16MiB`, `1.5 GiB`.
+struct ByteCount: CustomStringConvertible {
+    private static let units: [(suffix: String, bytes: Double)] = [
+        ("TiB", 0x1p40), ("GiB", 0x1p30), ("MiB", 0x1p20), ("KiB", 0x1p10),
+    ]
+
+    let bytes: Int
+
+    init(_ bytes: Int) { self.bytes = bytes }
+
+    /// Nil for anything without one of the units.
+    init?(writtenAs text: String) {
+        guard let unit = Self.units.first(where: { text.hasSuffix($0.suffix) }) else { return nil }
+        let digits = text.dropLast(unit.suffix.count).trimmingSuffix(while: { $0 == " " })
+        guard let number = Double(digits), number.isFinite, abs(number * unit.bytes) < 0x1p60 else { return nil }
+        bytes = Int((number * unit.bytes).rounded())
+    }
+
+    var description: String {
+        let total = Double(bytes)
+        guard let unit = Self.units.first(where: { abs(total) >= $0.bytes }) else { return "\(bytes)B" }
+        let number = (total / unit.bytes * 1000).rounded() / 1000
+        return (number == number.rounded() ? String(Int(number)) : String(number)) + unit.suffix
     }
 }
 

@@ -26,6 +26,7 @@ final class DecisionDesk: @unchecked Sendable {
 
     private let configuration: Configuration
     private let outputs: [any InspectionOutput]
+    private let record: (any RecordKeeper)?
     private let clock: any MonotonicClock
     private let wallClock: any WallClock
     private let logger: Logger
@@ -35,6 +36,7 @@ final class DecisionDesk: @unchecked Sendable {
     private var state = InspectionState.preoperational
     private var stateReason: String?
     private var stateSince: UTCTimestamp
+    private var reportedFlags: [StateFlag] = []
     private var sequences: [MessageKind: SequenceNumber] = [:]
     private var heartbeats: UInt64 = 0
     private var lastFrame: MonotonicInstant?
@@ -44,11 +46,12 @@ final class DecisionDesk: @unchecked Sendable {
     private var remarks: [String: Int] = [:]
 
     init(
-        _ configuration: Configuration, outputs: [any InspectionOutput], clock: any MonotonicClock,
-        wallClock: any WallClock, logger: Logger
+        _ configuration: Configuration, outputs: [any InspectionOutput], record: (any RecordKeeper)?,
+        clock: any MonotonicClock, wallClock: any WallClock, logger: Logger
     ) {
         self.configuration = configuration
         self.outputs = outputs
+        self.record = record
         self.clock = clock
         self.wallClock = wallClock
         self.logger = logger
@@ -61,6 +64,7 @@ final class DecisionDesk: @unchecked Sendable {
     /// - Parameter moved: Called on every tick on which this queue and all stages move: what feeds the watchdog.
     func start(watching stages: InspectionStages, moved: @escaping @Sendable () -> Void) {
         queue.async { [self] in
+            reportedFlags = flags(record?.recordCondition ?? .complete)
             report()
             condition.isStarted = true
             lastTrigger = clock.now
@@ -200,9 +204,27 @@ final class DecisionDesk: @unchecked Sendable {
     }
 
     private func updateState() {
-        if condition.state != state || condition.reason != stateReason {
-            enter(condition.state, reason: condition.reason)
+        let recordCondition = record?.recordCondition ?? .complete
+        if case .failed(let reason) = recordCondition {
+            condition.recordFailure = reason
+        } else {
+            condition.recordFailure = nil
         }
+        let flags = flags(recordCondition)
+        if condition.state != state || condition.reason != stateReason {
+            reportedFlags = flags
+            enter(condition.state, reason: condition.reason)
+        } else if flags != reportedFlags {
+            reportedFlags = flags
+            logger.warning("state flags changed", metadata: ["flags": "\(flags.map(\.text).joined(separator: ","))"])
+            report()
+        }
+    }
+
+    private func flags(_ record: RecordCondition) -> [StateFlag] {
+        var flags: [StateFlag] = configuration.terms.simulated ? [.replay] : []
+        if record != .complete { flags.append(.degradedEvidence) }
+        return flags
     }
 
     private func enter(_ state: InspectionState, reason: String?) {
@@ -219,8 +241,8 @@ final class DecisionDesk: @unchecked Sendable {
         emit([
             .state(
                 StateReport(
-                    state: state, ready: isReady, flags: configuration.terms.simulated ? [.replay] : [],
-                    since: stateSince, reason: stateReason, recipe: configuration.terms.recipe,
+                    state: state, ready: isReady, flags: reportedFlags, since: stateSince, reason: stateReason,
+                    recipe: configuration.terms.recipe,
                     modelSHA256: configuration.terms.modelSHA256,
                     configurationSHA256: configuration.configurationSHA256, version: configuration.version))
         ])

@@ -111,10 +111,12 @@ public final class InspectionPipeline: Sendable {
     ///
     /// - Parameters:
     ///   - outputs: Hear every message, in order, on `beltwatch.decide`.
+    ///   - record: What one of the outputs keeps; without it no part is judged. Nil where nothing is kept, as in replay.
     ///   - moved: Called every 100 ms while the decision path and all stages move: what a watchdog is fed from.
     public init(
         _ configuration: Configuration, model: Model, partIDs: any PartIDSource, outputs: [any InspectionOutput],
-        clock: any MonotonicClock = SystemMonotonicClock(), wallClock: any WallClock = SystemWallClock(),
+        record: (any RecordKeeper)? = nil, clock: any MonotonicClock = SystemMonotonicClock(),
+        wallClock: any WallClock = SystemWallClock(),
         logger: Logger, moved: @escaping @Sendable () -> Void = {}
     ) {
         self.configuration = configuration
@@ -130,7 +132,7 @@ public final class InspectionPipeline: Sendable {
                 station: configuration.station, session: configuration.session, terms: terms,
                 starvedAfter: configuration.starvedAfter, stallLimit: configuration.stallLimit,
                 configurationSHA256: configuration.configurationSHA256, version: configuration.version),
-            outputs: outputs, clock: clock, wallClock: wallClock, logger: logger)
+            outputs: outputs, record: record, clock: clock, wallClock: wallClock, logger: logger)
         stages = InspectionStages(
             model: model, gate: PartGate(trigger: configuration.trigger, partIDs: partIDs),
             mailboxes: configuration.pace.mailboxes, desk: desk, clock: clock)

@@ -28,6 +28,9 @@ struct StationCondition: Hashable, Sendable {
 
     /// Which stage does not move; passes when it moves again.
     var stall: String?
+
+    /// Why nothing can be recorded.
+    var recordFailure: String?
     var ending: Ending?
 
     var state: InspectionState {
@@ -36,7 +39,7 @@ struct StationCondition: Hashable, Sendable {
         case .failed: return .error
         case nil: break
         }
-        if sourceFailure != nil || stall != nil { return .error }
+        if recordFailure != nil || sourceFailure != nil || stall != nil { return .error }
         guard isStarted else { return .preoperational }
         guard hasFrames else { return .initialized }
         return isStarved ? .starved : .running
@@ -48,7 +51,7 @@ struct StationCondition: Hashable, Sendable {
         case .stopped: "stopped"
         case .sourceEnded: "the source ended"
         case .failed(let reason): reason
-        case nil: sourceFailure ?? stall
+        case nil: recordFailure ?? sourceFailure ?? stall
         }
     }
 }

@@ -19,7 +19,7 @@ public struct StationConfiguration: Hashable, Sendable {
     /// `model`: the model file that `beltwatch train` wrote.
     public var model: String
 
-    /// `state_directory`: where the session counter and the part ids are kept; one directory per station.
+    /// `state_directory`: where the journal, the session counter and the part ids are kept; one directory per station.
     public var stateDirectory: String
 
     /// `source`: where frames come from.
@@ -54,6 +54,9 @@ public struct StationConfiguration: Hashable, Sendable {
     /// `mailboxes`: what each stage takes in, and what happens beyond.
     public var mailboxes: Mailboxes
 
+    /// `journal`: how what the station said is kept.
+    public var journal: Journal
+
     public struct Source: Hashable, Sendable {
         /// `source.pipeline`, a gst-launch string up to where the frames are; or `source.pipeline_file`, the path of a
         /// file that holds one.
@@ -86,6 +89,25 @@ public struct StationConfiguration: Hashable, Sendable {
         public var results: Endpoint
     }
 
+    public struct Journal: Hashable, Sendable {
+        /// `journal.sync_window`: how long messages may wait to be synced together, 1 ms…1 s. A power cut or a kill costs
+        /// the messages of the last window. Less costs a sync more often: 20 a second at the default.
+        public var syncWindow = Duration.milliseconds(50)
+
+        /// `journal.keep`: how long messages stay, 1 h…3650 d.
+        public var keep = Duration.seconds(30 * 86_400)
+
+        /// `journal.size`: what the database may hold, 16 MiB…1 TiB, in bytes; the oldest messages make room. A part
+        /// takes some 4 KiB.
+        public var size = 1 << 30
+
+        /// `journal.reserve`: disk space that is kept occupied, 1 MiB…1 GiB, in bytes, and given to verdicts alone when
+        /// the disk is full. A verdict takes some 2 KiB.
+        public var reserve = 16 << 20
+
+        public init() {}
+    }
+
     /// One mailbox before each stage. See `OverflowPolicy` for `overflow`; `capacity` is 1…1024.
     public struct Mailboxes: Hashable, Sendable {
         /// `mailboxes.gate`: whole frames. The gate only counts, so this fills only when the machine is starved.
@@ -105,6 +127,11 @@ public struct StationConfiguration: Hashable, Sendable {
         /// numbers; verdicts do not come this way. `wait` is refused, because the decision path would be what waits.
         public var publish = MailboxConfiguration(capacity: 256, overflow: .dropOldest)
 
+        /// `mailboxes.journal`: messages on their way to the disk, some 1 KiB each; results have a lane of their own, as
+        /// wide again. Rides out a disk that stops for a moment: at 200 parts a second, 1024 last for three seconds of
+        /// rejects. `wait` is refused as with `publish`.
+        public var journal = MailboxConfiguration(capacity: 1024, overflow: .dropOldest)
+
         public init() {}
 
         /// Every stage waits for the next: nothing is lost, and the slowest sets the pace.
@@ -122,7 +149,7 @@ public struct StationConfiguration: Hashable, Sendable {
 
 extension StationConfiguration {
     enum Key: String, CaseIterable {
-        case station, recipe, model, source, trigger, region, endpoints, mailboxes
+        case station, recipe, model, source, trigger, region, endpoints, mailboxes, journal
         case recipeRevision = "recipe_revision"
         case stateDirectory = "state_directory"
         case imageHealth = "image_health"
@@ -150,7 +177,11 @@ extension StationConfiguration {
         case maximumSaturatedShare = "maximum_saturated_share"
     }
     enum EndpointKey: String, CaseIterable { case verdicts, results }
-    enum MailboxesKey: String, CaseIterable { case gate, preprocess, score, fuse, publish }
+    enum JournalKey: String, CaseIterable {
+        case syncWindow = "sync_window"
+        case keep, size, reserve
+    }
+    enum MailboxesKey: String, CaseIterable { case gate, preprocess, score, fuse, publish, journal }
     enum MailboxKey: String, CaseIterable { case capacity, overflow }
 
     /// Reads and checks a station's file.
@@ -195,6 +226,7 @@ extension StationConfiguration {
         starvedAfter = try root.duration(.starvedAfter, in: .milliseconds(100)...(.seconds(3600))) ?? .seconds(10)
         stallLimit = try root.duration(.stallLimit, in: .milliseconds(100)...(.seconds(600))) ?? .seconds(5)
         endpoints = try Self.endpoints(root)
+        journal = try Self.journal(root)
     }
 
     private static func station(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> StationName {
@@ -319,6 +351,20 @@ extension StationConfiguration {
         return endpoints
     }
 
+    private static func journal(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> Journal {
+        var journal = Journal()
+        guard let section = try root.section(.journal, JournalKey.self) else { return journal }
+        if let window = try section.duration(.syncWindow, in: .milliseconds(1)...(.seconds(1))) {
+            journal.syncWindow = window
+        }
+        if let time = try section.duration(.keep, in: .seconds(3600)...(.seconds(3650 * 86_400))) {
+            journal.keep = time
+        }
+        if let bytes = try section.byteCount(.size, in: 16 << 20...1 << 40) { journal.size = bytes }
+        if let bytes = try section.byteCount(.reserve, in: 1 << 20...1 << 30) { journal.reserve = bytes }
+        return journal
+    }
+
     private static func mailboxes(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> Mailboxes {
         var mailboxes = Mailboxes()
         guard let section = try root.section(.mailboxes, MailboxesKey.self) else { return mailboxes }
@@ -329,8 +375,8 @@ extension StationConfiguration {
                 mailboxes[keyPath: place].capacity = capacity
             }
             if let overflow = try inner.choice(.overflow, OverflowPolicy.self) {
-                // Results are handed over on `beltwatch.decide`, which waits for nobody.
-                if key == .publish, overflow == .wait {
+                // These are handed over on `beltwatch.decide`, which waits for nobody.
+                if key == .publish || key == .journal, overflow == .wait {
                     throw inner.error(
                         .overflow, .outOfRange(found: "'wait'", expected: "drop_oldest or reject_newest"))
                 }
@@ -351,6 +397,7 @@ extension StationConfiguration.Mailboxes {
         case .score: \.score
         case .fuse: \.fuse
         case .publish: \.publish
+        case .journal: \.journal
         }
     }
 }

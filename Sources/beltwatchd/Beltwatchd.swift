@@ -22,7 +22,7 @@ struct Beltwatchd: ParsableCommand {
             to standard error.
 
             Exit status: 0 stopped, 64 wrong usage, 65 model refused, 66 model not found, 69 endpoint not available, \
-            70 parts in flight could not be answered, 73 state directory cannot be written, 78 unusable configuration.
+            70 parts in flight could not be answered, 73 state directory or journal cannot be used, 78 unusable configuration.
             """,
         version: SoftwareVersion.current)
 
@@ -33,6 +33,8 @@ struct Beltwatchd: ParsableCommand {
     var check = false
 
     func run() throws {
+        // A file at its size limit is a full disk, not the end of the process.
+        signal(SIGXFSZ, SIG_IGN)
         LoggingSystem.bootstrap(BackgroundLogHandler.init)
         defer { BackgroundLogHandler.drain() }
         do throws(StationError) {

@@ -2,6 +2,7 @@ import Archive
 import Dispatch
 import InspectionProtocol
 import InspectionRuntime
+import Journal
 import Locking
 import Logging
 
@@ -15,16 +16,16 @@ final class ReservedPartIDs: PartIDSource {
         var isRefilling = false
     }
 
-    private let state: StationState
+    private let journal: JournalWriter
     private let logger: Logger
     private let stock: Lock<Stock>
     private let queue = DispatchQueue(label: "beltwatch.part-ids")
 
-    init(state: StationState, logger: Logger) throws(StationStateError) {
-        self.state = state
+    init(journal: JournalWriter, logger: Logger) throws(StationStateError) {
+        self.journal = journal
         self.logger = logger
         var stock = Stock()
-        stock.ids.add(try state.reservePartIDs(Self.blockSize))
+        stock.ids.add(try journal.reservePartIDs(Self.blockSize))
         self.stock = Lock(stock)
     }
 
@@ -38,14 +39,14 @@ final class ReservedPartIDs: PartIDSource {
         if refills { queue.async { self.refill() } }
         if let id { return PartID(id) }
         // The disk was slower than the belt: wait for it, once for many, rather than repeat an id.
-        let reserved = try state.reservePartIDs(Self.blockSize)
+        let reserved = try journal.reservePartIDs(Self.blockSize)
         stock.withLock { $0.ids.add(reserved.dropFirst()) }
         return PartID(reserved.lowerBound)
     }
 
     private func refill() {
         do {
-            let reserved = try state.reservePartIDs(Self.blockSize)
+            let reserved = try journal.reservePartIDs(Self.blockSize)
             stock.withLock { stock in
                 stock.ids.add(reserved)
                 stock.isRefilling = false

@@ -3,6 +3,7 @@ import Foundation
 import Imaging
 import InspectionProtocol
 import InspectionRuntime
+import Journal
 import Locking
 import Logging
 import Messaging
@@ -16,6 +17,7 @@ final class Station: Sendable {
     private let logger: Logger
     private let context: Context
     private let endpoints: [(key: String, publisher: Publisher)]
+    private let journal: JournalWriter
     private let pipeline: InspectionPipeline
     private let serviceManager: ServiceManagerLink?
 
@@ -27,7 +29,7 @@ final class Station: Sendable {
 
     private let events = Monitor<[Event]>([])
 
-    /// Takes the state directory, binds both sockets, and begins to send heartbeats.
+    /// Takes the state directory, opens the journal, binds both sockets, and begins to send heartbeats.
     init(_ plan: StationPlan) throws(StationError) {
         self.plan = plan
         let configuration = plan.configuration
@@ -35,12 +37,8 @@ final class Station: Sendable {
         logger[metadataKey: "station"] = "\(configuration.station)"
         self.logger = logger
 
-        let state: StationState
-        do throws(StationStateError) {
-            state = try StationState(directory: configuration.stateDirectory)
-        } catch {
-            throw .state(error)
-        }
+        let journal = try Self.openJournal(plan, logger)
+        self.journal = journal
         let context = Context()
         self.context = context
         func bind(
@@ -63,19 +61,39 @@ final class Station: Sendable {
             mailbox: configuration.mailboxes.publish, logger: logger)
         let partIDs: ReservedPartIDs
         do throws(StationStateError) {
-            partIDs = try ReservedPartIDs(state: state, logger: logger)
+            partIDs = try ReservedPartIDs(journal: journal, logger: logger)
         } catch {
             throw .state(error)
         }
         pipeline = InspectionPipeline(
-            Self.lineConfiguration(plan, session: SessionNumber(state.session)),
+            Self.lineConfiguration(plan, session: journal.session),
             model: InspectionPipeline.Model(
                 scorer: plan.detector, fusion: plan.detector.model.fusion,
                 preprocessing: Preprocessing(
                     region: configuration.region ?? plan.detector.model.preprocessing.region),
                 healthLimits: configuration.imageHealth, sha256: plan.modelSHA256),
-            partIDs: partIDs, outputs: [output] + (serviceManager.map { [$0] } ?? []), logger: logger,
-            moved: { serviceManager?.feedWatchdog() })
+            // The journal first: a verdict goes out once it is handed over to be kept.
+            partIDs: partIDs, outputs: [journal, output] + (serviceManager.map { [$0] } ?? []), record: journal,
+            logger: logger, moved: { serviceManager?.feedWatchdog() })
+    }
+
+    private static func openJournal(_ plan: StationPlan, _ logger: Logger) throws(StationError) -> JournalWriter {
+        let directory: StationDirectory
+        do throws(StationStateError) {
+            directory = try StationDirectory(taking: plan.configuration.stateDirectory)
+        } catch {
+            throw .state(error)
+        }
+        do throws(JournalError) {
+            return try JournalWriter(
+                in: directory,
+                facts: JournalSessionFacts(
+                    station: plan.configuration.station, version: SoftwareVersion.current,
+                    modelSHA256: plan.modelSHA256, configurationSHA256: plan.configurationSHA256),
+                settings: plan.configuration.journal, mailbox: plan.configuration.mailboxes.journal, logger: logger)
+        } catch {
+            throw .journal(error)
+        }
     }
 
     private static func lineConfiguration(
@@ -117,6 +135,7 @@ final class Station: Sendable {
         let limit = max(line.latencyBudget, line.stallLimit) + Self.drainAllowance
         let hasDrained = waitForEvent(atMost: limit) { $0.contains(.lineEnded) }
         pipeline.shutDown()
+        journal.close()
         for (_, publisher) in endpoints { publisher.close() }
         context.close()
         logger.info("stopped")

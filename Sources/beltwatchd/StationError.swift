@@ -3,6 +3,7 @@ import Capture
 import ConvNets
 import AnomalyScoring
 import InspectionRuntime
+import Journal
 import Messaging
 
 /// Why a station cannot start, or did not stop as it should.
@@ -15,6 +16,7 @@ enum StationError: Error, CustomStringConvertible {
     case network(path: String, NetworkError)
     case selfTest(path: String, SelfTestError)
     case state(StationStateError)
+    case journal(JournalError)
     case endpoint(key: String, SocketError)
 
     /// After a request to stop, parts in flight were not answered in time.
@@ -28,6 +30,7 @@ enum StationError: Error, CustomStringConvertible {
         case .network(let path, let error): "model '\(path)' is refused: \(error)"
         case .selfTest(let path, let error): "model '\(path)' is refused: \(error)"
         case .state(let error): "\(error)"
+        case .journal(let error): "\(error)"
         case .endpoint(let key, let error): "'endpoints.\(key)': \(error)"
         case .didNotDrain: "a stage hangs and parts in flight could not be answered; the process ends all the same"
         }
@@ -41,7 +44,7 @@ enum StationError: Error, CustomStringConvertible {
         case .network, .selfTest: 65
         case .endpoint: 69
         case .didNotDrain: 70
-        case .state: 73
+        case .state, .journal: 73
         }
     }
 }

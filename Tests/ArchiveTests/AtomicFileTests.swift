@@ -95,8 +95,8 @@ import Testing
             #expect(try bytes(of: path) == [1])
             #expect(try directory.names() == ["a"])
 
-            // A model or checkpoint says the same in its own words.
-            let state = try StationState(directory: directory.file("state"))
+            // Ids are given out all the same: their file never grows.
+            let state = try StationState(in: StationDirectory(taking: directory.file("state")), journal: .none)
             #expect(state.session == 1)
             let filler = directory.file("filler")
             do {
@@ -104,10 +104,9 @@ import Testing
                 let fill = try OpenFile(filler, O_WRONLY | O_CREAT)
                 while (try? fill.write(page)) != nil {}
             }
-            let failure = StationStateError.file(
-                FileError(.write, directory.file("state/counters.json"), .diskFull))
-            #expect(throws: failure) { try state.reservePartIDs(10) }
-            try FileManager.default.removeItem(atPath: filler)
+            #expect(throws: FileError(.write, path, .diskFull)) {
+                try AtomicFile.replace(path, with: Array(repeating: 0, count: 4096))
+            }
             #expect(try state.reservePartIDs(10) == 1..<11)
         }
     }

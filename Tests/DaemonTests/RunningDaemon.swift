@@ -10,6 +10,7 @@ final class RunningDaemon: Sendable {
     private struct Output {
         var text = ""
         var errors = ""
+        var endedStreams = 0
         var exitStatus: Int32?
     }
 
@@ -24,10 +25,13 @@ final class RunningDaemon: Sendable {
             path: "beltwatchd")
     }
 
-    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    /// - Parameter disk: A directory in which the daemon, and nobody else, finds a RAM disk of 16 MiB.
+    init(_ arguments: [String], environment: [String: String] = [:], disk: String? = nil) throws {
         let process = Process()
-        process.executableURL = Self.program
-        process.arguments = arguments
+        process.executableURL = disk == nil ? Self.program : URL(filePath: "/usr/bin/unshare")
+        let mount = "mount -t tmpfs -o size=16m none \"$1\" && shift && exec \"$@\""
+        process.arguments =
+            (disk.map { ["-Urm", "/bin/sh", "-c", mount, "sh", $0, Self.program.path] } ?? []) + arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         let output = Monitor(Output())
         self.output = output
@@ -41,6 +45,7 @@ final class RunningDaemon: Sendable {
                     let text = String(decoding: data, as: UTF8.self)
                     output.withLock { $0[keyPath: place] += text }
                 }
+                output.withLock { $0.endedStreams += 1 }
             }
         }
         process.terminationHandler = { process in
@@ -61,9 +66,11 @@ final class RunningDaemon: Sendable {
 
     func signal(_ number: Int32) { kill(processID, number) }
 
-    /// Waits for the end of the process; negative where a signal ended it.
+    /// Waits for the end of the process and of what it says; negative where a signal ended it.
     func exitStatus(limit: Duration = .seconds(240)) throws -> Int32 {
-        try #require(output.wait(atMost: limit) { $0.exitStatus }, "beltwatchd did not end; it said: \(errors)")
+        try #require(
+            output.wait(atMost: limit) { $0.endedStreams == 2 ? $0.exitStatus : nil },
+            "beltwatchd did not end; it said: \(errors)")
     }
 
     /// Waits until the daemon has said where it publishes.

@@ -13,7 +13,8 @@ final class StationFixture: Sendable {
     /// - Parameters:
     ///   - source: The lines below `source:`.
     ///   - model: A path; the shared model by default.
-    init(source: [String], model: String? = nil, budget: String = "60s") throws {
+    ///   - more: Further lines of the file.
+    init(source: [String], model: String? = nil, budget: String = "60s", more: [String] = []) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "beltwatchd-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         let lines =
@@ -25,7 +26,7 @@ final class StationFixture: Sendable {
             + ["endpoints:", "  verdicts: tcp://127.0.0.1:*", "  results: tcp://127.0.0.1:*"]
             // A busy test machine is neither an overload nor a hung stage.
             + ["stall_limit: 10min", "mailboxes:"]
-            + ["gate", "preprocess", "score", "fuse"].map { "  \($0): {capacity: 1, overflow: wait}" }
+            + ["gate", "preprocess", "score", "fuse"].map { "  \($0): {capacity: 1, overflow: wait}" } + more
         try (lines.joined(separator: "\n") + "\n").write(toFile: configuration, atomically: true, encoding: .utf8)
     }
 

@@ -132,7 +132,7 @@ final class TestLine: Sendable {
     init(
         _ scorer: any PartScorer, trigger: TriggerMode = .everyFrame, pace: InspectionPipeline.Pace,
         isLive: Bool = true,
-        fusion: ScoreFusion = .plain, outputs: [any InspectionOutput] = [],
+        fusion: ScoreFusion = .plain, outputs: [any InspectionOutput] = [], record: (any RecordKeeper)? = nil,
         configure: (inout InspectionPipeline.Configuration) -> Void = { _ in }
     ) throws {
         var configuration = InspectionPipeline.Configuration(
@@ -144,7 +144,7 @@ final class TestLine: Sendable {
         pipeline = InspectionPipeline(
             configuration, model: InspectionPipeline.Model(scorer: scorer, fusion: fusion),
             partIDs: ConsecutivePartIDs(),
-            outputs: [log] + outputs, logger: logger)
+            outputs: [log] + outputs, record: record, logger: logger)
     }
 
     func start(_ source: any FrameSource) {

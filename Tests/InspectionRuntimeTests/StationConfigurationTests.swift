@@ -40,6 +40,7 @@ import Testing
         #expect(station.stallLimit == .seconds(5))
         #expect(station.region == nil)
         #expect(station.mailboxes == StationConfiguration.Mailboxes())
+        #expect(station.journal == StationConfiguration.Journal())
         #expect(station.endpoints.verdicts.description == "tcp://127.0.0.1:5556")
     }
 
@@ -58,6 +59,7 @@ import Testing
                     image_health: {minimum_brightness: 10, minimum_contrast: 2.5, maximum_saturated_share: 0.5}
                     starved_after: 1min
                     stall_limit: 1.5 s
+                    journal: {sync_window: 10ms, keep: 90d, size: 1.5 GiB, reserve: 512MiB}
                     mailboxes:
                       score: {capacity: 9, overflow: reject_newest}
                       gate: {overflow: wait}
@@ -73,6 +75,9 @@ import Testing
         #expect(station.stallLimit == .milliseconds(1500))
         #expect(station.mailboxes.score == MailboxConfiguration(capacity: 9, overflow: .rejectNewest))
         #expect(station.mailboxes.gate == MailboxConfiguration(capacity: 4, overflow: .wait))
+        #expect(station.journal.syncWindow == .milliseconds(10))
+        #expect(station.journal.keep == .seconds(90 * 86_400))
+        #expect(station.journal.size == 1_610_612_736 && station.journal.reserve == 512 << 20)
     }
 
     @Test(arguments: [
@@ -172,6 +177,27 @@ import Testing
             replacing: "model:", with: "mailboxes: {publish: {overflow: wait}}\nmodel:", line: 2,
             key: "mailboxes.publish.overflow", words: ["'wait'", "drop_oldest or reject_newest"]),
         Mistake(
+            replacing: "model:", with: "mailboxes: {journal: {overflow: wait}}\nmodel:", line: 2,
+            key: "mailboxes.journal.overflow", words: ["'wait'", "drop_oldest or reject_newest"]),
+        Mistake(
+            replacing: "model:", with: "journal: {sync: 50ms}\nmodel:", line: 2, key: "journal.sync",
+            words: ["no known key", "sync_window, keep, size, reserve"]),
+        Mistake(
+            replacing: "model:", with: "journal: {sync_window: 2s}\nmodel:", line: 2, key: "journal.sync_window",
+            words: ["'2s'", "from 1ms to 1s"]),
+        Mistake(
+            replacing: "model:", with: "journal: {keep: 10min}\nmodel:", line: 2, key: "journal.keep",
+            words: ["'10min'", "from 1h to 3650d"]),
+        Mistake(
+            replacing: "model:", with: "journal: {size: 100}\nmodel:", line: 2, key: "journal.size",
+            words: ["the number 100", "KiB, MiB, GiB, TiB"]),
+        Mistake(
+            replacing: "model:", with: "journal: {size: 1MiB}\nmodel:", line: 2, key: "journal.size",
+            words: ["'1MiB'", "from 16MiB to 1TiB"]),
+        Mistake(
+            replacing: "model:", with: "journal: {reserve: 2GiB}\nmodel:", line: 2, key: "journal.reserve",
+            words: ["'2GiB'", "from 1MiB to 1GiB"]),
+        Mistake(
             replacing: "station: line1", with: "station: line1\nstation: line2", line: 1, key: "station",
             words: ["twice"]),
         Mistake(replacing: "trigger: {", with: "trigger: [", line: 7, key: "", words: ["not YAML"]),
@@ -213,7 +239,7 @@ import Testing
         let path = root.appending(path: "Systemd/example-station.yaml").path
         let text = try String(contentsOfFile: path, encoding: .utf8)
         let shown = text.replacing(
-            /(?m)^( *)# (starved_after|stall_limit|image_health|mailboxes|frame_pool| {2}\w+: \{)/
+            /(?m)^( *)# (starved_after|stall_limit|image_health|mailboxes|frame_pool|journal| {2}\w+: )/
         ) {
             "\($0.output.1)\($0.output.2)"
         }

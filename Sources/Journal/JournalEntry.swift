@@ -1,0 +1,45 @@
+import InspectionProtocol
+
+/// One message as the journal keeps it.
+public struct JournalEntry: Hashable, Sendable {
+    public var session: SessionNumber
+    public var kind: MessageKind
+    public var sequence: SequenceNumber
+
+    /// The part that the message is about.
+    public var partID: PartID?
+
+    /// When the message was made, for people.
+    public var sentAt: UTCTimestamp
+    public var disposition: Disposition?
+
+    /// `Reason.text`.
+    public var reason: String?
+
+    /// The very bytes that were published.
+    public var json: [UInt8]
+
+    public init(_ message: Message) throws(MessageError) {
+        session = message.envelope.session
+        kind = message.body.kind
+        sequence = message.envelope.sequence
+        sentAt = message.envelope.sentAt
+        json = try message.encoded()
+        switch message.body {
+        case .verdict(let verdict), .reject(let verdict): note(verdict)
+        case .result(let result): note(result.verdict)
+        case .heartbeat, .state: break
+        }
+    }
+
+    private mutating func note(_ verdict: Verdict) {
+        partID = verdict.partID
+        disposition = verdict.disposition
+        reason = verdict.reason.text
+    }
+
+    /// The message that the bytes are, for a reader who knows the station.
+    public func message(of station: StationName) throws(MessageError) -> Message {
+        try Message(topic: Topic(station: station, kind: kind), json: json)
+    }
+}

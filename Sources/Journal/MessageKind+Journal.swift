@@ -1,0 +1,19 @@
+import InspectionProtocol
+
+extension MessageKind {
+    /// Whether the journal keeps messages of this kind: what was said about parts, not that the station is alive.
+    public var isJournalled: Bool {
+        switch self {
+        case .verdict, .reject, .result: true
+        case .heartbeat, .state: false
+        }
+    }
+
+    /// Whether it is the first to be given up: it explains an answer, and is not the answer.
+    var isEvidence: Bool {
+        switch self {
+        case .result: true
+        case .verdict, .reject, .heartbeat, .state: false
+        }
+    }
+}
