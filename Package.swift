@@ -149,9 +149,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "AnomalyScoring", "Archive", "Imaging", "InspectionProtocol", "Locking", "SyntheticLine",
-                "TensorKernels",
-                "beltwatch",
+                "AnomalyScoring", "Archive", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal", "Locking",
+                "SyntheticLine", "TensorKernels", "beltwatch", .product(name: "Logging", package: "swift-log"),
             ]),
     ]
 )

@@ -1,3 +1,4 @@
+import Foundation
 import InspectionProtocol
 
 /// One message as the journal keeps it.
@@ -38,8 +39,10 @@ public struct JournalEntry: Hashable, Sendable {
         reason = verdict.reason.text
     }
 
-    /// The message that the bytes are, for a reader who knows the station.
-    public func message(of station: StationName) throws(MessageError) -> Message {
-        try Message(topic: Topic(station: station, kind: kind), json: json)
+    /// The message that the bytes are.
+    public func message() throws -> Message {
+        struct Sender: Decodable { let station: StationName }
+        let station = try JSONDecoder().decode(Sender.self, from: Data(json)).station
+        return try Message(topic: Topic(station: station, kind: kind), json: json)
     }
 }

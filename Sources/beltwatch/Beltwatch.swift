@@ -15,6 +15,7 @@ struct Beltwatch: ParsableCommand {
               beltwatch replay line.mkv --model parts.safetensors --every 30
               beltwatchd --config station.yaml
               beltwatch watch tcp://127.0.0.1:5556
+              beltwatch journal station.yaml --summary
 
             On a new box first:
 
@@ -26,7 +27,7 @@ struct Beltwatch: ParsableCommand {
             """,
         version: SoftwareVersion.current,
         subcommands: [
-            Train.self, Evaluate.self, Replay.self, Watch.self, Benchmark.self, Synthesize.self, Import.self,
-            Export.self,
+            Train.self, Evaluate.self, Replay.self, Watch.self, JournalCommand.self, Benchmark.self, Synthesize.self,
+            Import.self, Export.self,
         ])
 }

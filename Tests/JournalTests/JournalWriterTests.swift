@@ -28,7 +28,7 @@ import Testing
             let entry = try #require(
                 kept.first { $0.kind == message.body.kind && $0.sequence == message.envelope.sequence })
             #expect(try entry.json == message.encoded())
-            #expect(try entry.message(of: message.envelope.station) == message)
+            #expect(try entry.message() == message)
             #expect(entry.session == 1 && entry.sentAt == message.envelope.sentAt && entry.partID != nil)
         }
     }
