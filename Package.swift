@@ -122,7 +122,8 @@ let package = Package(
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Imaging", "Locking"], exclude: ["Images"]),
         .testTarget(name: "InspectionProtocolTests", dependencies: ["InspectionProtocol"]),
         .testTarget(
-            name: "MessagingTests", dependencies: ["InspectionProtocol", "Messaging"], exclude: ["subscriber.py"]),
+            name: "MessagingTests", dependencies: ["InspectionProtocol", "Locking", "Messaging"],
+            exclude: ["recovering-client.py", "subscriber.py"]),
         .testTarget(
             name: "InspectionClientTests", dependencies: ["InspectionClient", "InspectionProtocol", "Messaging"]),
         .testTarget(

@@ -90,9 +90,23 @@ enum JSONBytes {
         }
     }
 
+    /// Where JSON is not what it should be; the field is empty for the whole.
+    struct Unreadable: Error {
+        let field: String
+        let reason: String
+    }
+
     static func decode<Value: Decodable>(
         _ type: Value.Type, from json: [UInt8], as topic: Topic
     ) throws(MessageError) -> Value {
+        do {
+            return try decode(type, from: json)
+        } catch {
+            throw .notReadable(topic, field: error.field, reason: error.reason)
+        }
+    }
+
+    static func decode<Value: Decodable>(_ type: Value.Type, from json: [UInt8]) throws(Unreadable) -> Value {
         do {
             return try JSONDecoder().decode(type, from: Data(json))
         } catch let error as DecodingError {
@@ -103,11 +117,11 @@ enum JSONBytes {
                     (context, nil)
                 @unknown default: (DecodingError.Context(codingPath: [], debugDescription: "\(error)"), nil)
                 }
-            throw .notReadable(
-                topic, field: path(context.codingPath + (missing.map { [$0] } ?? [])),
+            throw Unreadable(
+                field: path(context.codingPath + (missing.map { [$0] } ?? [])),
                 reason: missing == nil ? context.debugDescription : "the field is missing")
         } catch {
-            throw .notReadable(topic, field: "", reason: "\(error)")
+            throw Unreadable(field: "", reason: "\(error)")
         }
     }
 

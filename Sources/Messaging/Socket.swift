@@ -3,7 +3,7 @@ import InspectionProtocol
 
 /// One ZeroMQ socket, closed with its last reference.
 ///
-/// Not `Sendable`: a ZeroMQ socket belongs to one thread or queue at a time. `Publisher` and `Subscriber` see to it.
+/// Not `Sendable`: a ZeroMQ socket belongs to one thread or queue at a time. Those who own one see to it.
 final class Socket {
     enum Role {
         case publisher
@@ -11,6 +11,12 @@ final class Socket {
         /// A publisher that can be asked who subscribes; whoever opens one has to read what it receives.
         case observingPublisher
         case subscriber
+
+        /// Answers many peers, each by the identity that its messages begin with.
+        case router
+
+        /// Asks one router, and need not wait for an answer before it asks again.
+        case dealer
     }
 
     private let handle: UnsafeMutableRawPointer
@@ -23,6 +29,8 @@ final class Socket {
             case .publisher: ZMQ_PUB
             case .observingPublisher: ZMQ_XPUB
             case .subscriber: ZMQ_SUB
+            case .router: ZMQ_ROUTER
+            case .dealer: ZMQ_DEALER
             }
         guard let handle = zmq_socket(context.handle, type) else { throw .lastFailure("open a socket") }
         self.handle = handle
@@ -36,6 +44,18 @@ final class Socket {
     func set(_ option: Int32, to value: Int32) throws(SocketError) {
         let status = withUnsafePointer(to: value) { zmq_setsockopt(handle, option, $0, MemoryLayout<Int32>.size) }
         guard status == 0 else { throw .lastFailure("set option \(option) to \(value)") }
+    }
+
+    /// How many messages may wait for, or from, one peer; nothing waits any longer when the socket is closed.
+    func limitQueues(sending: Int, receiving: Int) throws(SocketError) {
+        try set(ZMQ_SNDHWM, to: Int32(clamping: sending))
+        try set(ZMQ_RCVHWM, to: Int32(clamping: receiving))
+        try set(ZMQ_LINGER, to: 0)
+    }
+
+    /// A router tells of messages that it cannot send, instead of dropping them in silence.
+    func reportUndeliverable() throws(SocketError) {
+        try set(ZMQ_ROUTER_MANDATORY, to: 1)
     }
 
     /// Cuts off a peer that sends more in one message.
@@ -96,9 +116,59 @@ final class Socket {
         }
     }
 
+    /// What became of a message that was not waited for.
+    enum Delivery {
+        case sent
+
+        /// The receiver's queue is full, or for a dealer there is no connection.
+        case full
+
+        /// A router no longer knows the receiver.
+        case unreachable
+    }
+
+    /// Sends all parts or none, at once.
+    ///
+    /// - Precondition: A router must `reportUndeliverable`, or everything that cannot be sent counts as sent.
+    func sendWithoutWaiting(_ parts: [[UInt8]]) throws(SocketError) -> Delivery {
+        var isUpToDate = false
+        for (index, part) in parts.enumerated() {
+            let flags = ZMQ_DONTWAIT | (index < parts.count - 1 ? ZMQ_SNDMORE : 0)
+            while zmq_send(handle, part, part.count, flags) < 0 {
+                switch zmq_errno() {
+                case EINTR: continue
+                // Whether there is room is decided once, by the first part.
+                case EAGAIN where index == 0 && !isUpToDate:
+                    // A busy socket looks only once a millisecond what its peers have taken, so look now.
+                    try noticeWhatPeersTook()
+                    isUpToDate = true
+                case EAGAIN where index == 0: return .full
+                case EHOSTUNREACH where index == 0: return .unreachable
+                default: throw .lastFailure("send \(part.count) bytes")
+                }
+            }
+        }
+        return .sent
+    }
+
+    private func noticeWhatPeersTook() throws(SocketError) {
+        var events: Int32 = 0
+        var length = MemoryLayout<Int32>.size
+        while zmq_getsockopt(handle, ZMQ_EVENTS, &events, &length) != 0 {
+            guard zmq_errno() == EINTR else { throw .lastFailure("ask for events") }
+        }
+    }
+
     /// All parts of the next message, or nil where none came in time.
     func receive(timeout: Duration) throws(SocketError) -> [[UInt8]]? {
-        guard try waitForMessage(timeout: timeout) else { return nil }
+        guard try Self.waitForMessages(on: [self], timeout: timeout) else { return nil }
+        return try receiveWithPeer(keeping: .max)?.parts
+    }
+
+    /// The next message that is already there, with what ZeroMQ knows about its sender; nil where there is none.
+    ///
+    /// - Parameter limit: Parts beyond it are read and forgotten, but for the last of them.
+    func receiveWithPeer(keeping limit: Int) throws(SocketError) -> (parts: [[UInt8]], peer: RecoveryPeer)? {
         var parts: [[UInt8]] = []
         var message = zmq_msg_t()
         zmq_msg_init(&message)
@@ -109,19 +179,39 @@ final class Socket {
                 if zmq_errno() == EAGAIN && parts.isEmpty { return nil }
                 guard zmq_errno() == EINTR else { throw .lastFailure("receive") }
             }
+            if parts.count == limit { parts.removeLast() }
             parts.append(Array(UnsafeRawBufferPointer(start: zmq_msg_data(&message), count: zmq_msg_size(&message))))
         } while zmq_msg_more(&message) != 0
-        return parts
+        let peer = RecoveryPeer(
+            address: zmq_msg_gets(&message, "Peer-Address").map { String(cString: $0) },
+            userID: zmq_msg_gets(&message, "User-Id").map { String(cString: $0) })
+        return (parts, peer)
     }
 
-    private func waitForMessage(timeout: Duration) throws(SocketError) -> Bool {
+    /// Waits until one of the sockets has a message, or until the wake-up call.
+    ///
+    /// - Returns: Whether anything came within the time.
+    static func waitForMessages(
+        on sockets: [Socket], orFor wakeUp: Int32? = nil, timeout: Duration
+    ) throws(SocketError) -> Bool {
+        var items = sockets.map { zmq_pollitem_t(socket: $0.handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0) }
+        if let wakeUp { items.append(zmq_pollitem_t(socket: nil, fd: wakeUp, events: Int16(ZMQ_POLLIN), revents: 0)) }
+        return try wait(for: &items, timeout: timeout)
+    }
+
+    /// Waits until a message can be sent.
+    func waitForRoom(timeout: Duration) throws(SocketError) -> Bool {
+        var items = [zmq_pollitem_t(socket: handle, fd: 0, events: Int16(ZMQ_POLLOUT), revents: 0)]
+        return try Self.wait(for: &items, timeout: timeout)
+    }
+
+    private static func wait(for items: inout [zmq_pollitem_t], timeout: Duration) throws(SocketError) -> Bool {
         let deadline = SuspendingClock.now + timeout
-        var item = zmq_pollitem_t(socket: handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)
         while true {
             let remaining = max(.zero, SuspendingClock.now.duration(to: deadline))
             // Up to the next millisecond, so that the deadline has passed when the poll says so.
             let milliseconds = min(remaining / .milliseconds(1), 1e9).rounded(.up)
-            let count = zmq_poll(&item, 1, Int(milliseconds))
+            let count = zmq_poll(&items, Int32(items.count), Int(milliseconds))
             if count >= 0 { return count > 0 }
             guard zmq_errno() == EINTR else { throw .lastFailure("wait for a message") }
         }

@@ -33,16 +33,16 @@ public enum SocketError: Error, Hashable, CustomStringConvertible {
         case .addressInUse(let endpoint):
             "\(endpoint) is in use by another program; choose another port, or * for any that is free"
         case .noPort(let endpoint):
-            "\(endpoint) has no port to connect to; use the one that the publisher printed when it started"
+            "\(endpoint) has no port to connect to; use the one that the station printed when it started"
         case .directoryUnusable(let path, let reason):
             "directory \(path) of an ipc endpoint cannot be used: \(reason); make it with mode 0750"
         case .directoryNotPrivate(let path, let permissions):
             "directory \(path) of an ipc endpoint is open to everybody (mode 0\(String(permissions, radix: 8))); "
                 + "use one with mode 0750"
         case .pathInUse(let endpoint):
-            "\(endpoint) is bound by a running publisher; choose another path for each station"
+            "\(endpoint) is bound by a running station; choose another path for each station"
         case .closed(let endpoint):
-            "the publisher on \(endpoint) is closed"
+            "the socket on \(endpoint) is closed"
         case .refused(let attempt, let reason):
             "cannot \(attempt): \(reason)"
         }

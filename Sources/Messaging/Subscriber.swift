@@ -32,7 +32,7 @@ public struct ReceivedMessage: Hashable, Sendable {
 /// Connects in the background and again after every break; what was sent meanwhile is lost and shows as a hole in the
 /// sequence numbers. What arrives waits in memory until it is received. Cannot be copied and is not `Sendable`: it stays where it was made.
 public struct Subscriber: ~Copyable {
-    private let socket: Socket
+    let socket: Socket
 
     /// - Throws: `SocketError.noPort` for an endpoint with `*`, `.refused` for what ZeroMQ cannot connect to. A
     ///   publisher that is not there yet is no error.
@@ -65,11 +65,18 @@ public struct Subscriber: ~Copyable {
         }
         guard let parts else { return nil }
         guard parts.count >= 2 else { throw .partsMissing(count: parts.count) }
-        guard let text = String(validating: parts[0], as: UTF8.self) else { throw .topicNotText(parts[0]) }
+        return ReceivedMessage(
+            message: try Message(topic: parts[0], json: parts[1]), attachments: Array(parts.dropFirst(2)))
+    }
+}
+
+extension Message {
+    /// Reads the two parts in which a message travels.
+    init(topic bytes: [UInt8], json: [UInt8]) throws(ReceptionError) {
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw .topicNotText(bytes) }
         guard let topic = Topic(text) else { throw .unknownTopic(text) }
         do {
-            return ReceivedMessage(
-                message: try Message(topic: topic, json: parts[1]), attachments: Array(parts.dropFirst(2)))
+            self = try Message(topic: topic, json: json)
         } catch {
             throw .message(error)
         }
@@ -81,7 +88,7 @@ public enum ReceptionError: Error, Hashable, CustomStringConvertible {
     /// The socket itself failed.
     case socket(SocketError)
 
-    /// Fewer parts than topic and JSON.
+    /// Fewer parts than topic and JSON, or a topic without its JSON.
     case partsMissing(count: Int)
 
     /// The topic is not UTF-8.
@@ -91,17 +98,22 @@ public enum ReceptionError: Error, Hashable, CustomStringConvertible {
     case unknownTopic(String)
     case message(MessageError)
 
+    /// What came from a recovery endpoint is no reply.
+    case reply(RecoveryReplyError)
+
     public var description: String {
         switch self {
         case .socket(let error):
             error.description
         case .partsMissing(let count):
-            "received a message of \(count) part instead of topic and JSON; check who else publishes on this endpoint"
+            "received a message of \(count) parts instead of topic and JSON; check who else publishes on this endpoint"
         case .topicNotText(let bytes):
             "received a topic of \(bytes.count) bytes that is not UTF-8; check who else publishes on this endpoint"
         case .unknownTopic(let text):
             "received unknown topic \"\(text)\"; the publisher may be newer than this program"
         case .message(let error):
+            error.description
+        case .reply(let error):
             error.description
         }
     }

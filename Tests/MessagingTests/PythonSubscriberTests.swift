@@ -9,7 +9,7 @@ struct PythonSubscriberTests {
     @Test func decodesEveryMessageWithPlainJSONAndStrings() throws {
         let publisher = try Publisher(binding: Endpoint("tcp://127.0.0.1:*"), in: Context())
         var station = TestStation("line-1")
-        var python = try PythonSubscriber(joining: publisher, as: &station)
+        var python = try subscriber(joining: publisher, as: &station)
         for body in TestStation.everyBody where body.kind != .heartbeat {
             try publisher.publish(station.write(body), attachments: [[1, 2, 3]])
         }
@@ -30,7 +30,7 @@ struct PythonSubscriberTests {
     @Test func stoppedDelaysNeitherThePublisherNorAnotherSubscriberAndLosesWhatItCannotHold() throws {
         let publisher = try Publisher(binding: Endpoint("tcp://127.0.0.1:*"), in: Context())
         var station = TestStation("line-1")
-        var stopped = try PythonSubscriber(joining: publisher, as: &station)
+        var stopped = try subscriber(joining: publisher, as: &station)
         var reading = try Subscriber(connecting: [publisher.endpoint], to: [.everything], in: Context())
         try station.join(&reading, to: publisher)
         stopped.send(SIGSTOP)
@@ -69,73 +69,13 @@ struct PythonSubscriberTests {
     }
 }
 
-/// `subscriber.py` as a process, killed at the end of the scope.
-private struct PythonSubscriber: ~Copyable {
-    private let process = Process()
-    private let output = Pipe()
-    private var lines: LineReader
-
-    /// Starts the script and publishes heartbeats until it tells of one.
-    init(joining publisher: Publisher, as station: inout TestStation) throws {
-        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "subscriber.py").path
-        process.executableURL = URL(filePath: "/usr/bin/python3")
-        process.arguments = [script, publisher.endpoint.description]
-        process.standardOutput = output
-        lines = LineReader(descriptor: output.fileHandleForReading.fileDescriptor)
-        try process.run()
-        let deadline = SuspendingClock.now + .seconds(20)
-        repeat {
-            try #require(SuspendingClock.now < deadline && process.isRunning, "the script heard nothing")
-            try publisher.publish(station.heartbeat())
-        } while try lines.next(timeout: .milliseconds(20)) == nil
-    }
-
-    deinit {
-        // Children of Dispatch's threads inherit their blocked signals, so that SIGTERM would not arrive.
-        kill(process.processIdentifier, SIGKILL)
-    }
-
-    func send(_ signal: Int32) {
-        kill(process.processIdentifier, signal)
-    }
-
-    mutating func nextLine(timeout: Duration) throws -> String? {
-        try lines.next(timeout: timeout)
-    }
-}
-
-private func hasPythonZeroMQ() async -> Bool {
-    await withCheckedContinuation { continuation in
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/python3")
-        process.arguments = ["-c", "import zmq"]
-        process.standardError = FileHandle.nullDevice
-        process.terminationHandler = { continuation.resume(returning: $0.terminationStatus == 0) }
-        do { try process.run() } catch { continuation.resume(returning: false) }
-    }
-}
-
-/// Lines from a pipe, waited for with a limit.
-private struct LineReader {
-    let descriptor: Int32
-    private var buffer: [UInt8] = []
-
-    init(descriptor: Int32) { self.descriptor = descriptor }
-
-    mutating func next(timeout: Duration) throws -> String? {
-        let deadline = SuspendingClock.now + timeout
-        while true {
-            if let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
-                defer { buffer.removeFirst(end + 1) }
-                return String(decoding: buffer[..<end], as: UTF8.self)
-            }
-            let remaining = max(.zero, SuspendingClock.now.duration(to: deadline))
-            var item = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&item, 1, Int32((remaining / .milliseconds(1)).rounded(.up))) > 0 else { return nil }
-            var bytes = [UInt8](repeating: 0, count: 4096)
-            let count = read(descriptor, &bytes, bytes.count)
-            guard count > 0 else { return nil }
-            buffer += bytes.prefix(count)
-        }
-    }
+/// Starts `subscriber.py` and publishes heartbeats until it tells of one.
+private func subscriber(joining publisher: Publisher, as station: inout TestStation) throws -> PythonScript {
+    var script = try PythonScript("subscriber.py", [publisher.endpoint.description])
+    let deadline = SuspendingClock.now + .seconds(20)
+    repeat {
+        try #require(SuspendingClock.now < deadline, "the script heard nothing")
+        try publisher.publish(station.heartbeat())
+    } while try script.nextLine(timeout: .milliseconds(20)) == nil
+    return script
 }
