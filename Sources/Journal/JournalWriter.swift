@@ -12,7 +12,8 @@ import Logging
 /// written and synced together in the other half. Holds the station's directory, its session number and its part ids as
 /// well, because they must outlive the messages.
 public final class JournalWriter: InspectionOutput, RecordKeeper, @unchecked Sendable {
-    // Sendable because `store` and `timer` are touched on `queue` only, once `init` is through; all else is behind a lock.
+    // Sendable because `store`, `spare` and `timer` are touched on `queue` only, once `init` is through; all else is
+    // behind a lock.
 
     private struct Intake {
         var backlog: JournalBacklog
@@ -36,6 +37,9 @@ public final class JournalWriter: InspectionOutput, RecordKeeper, @unchecked Sen
     private let queue = DispatchQueue(label: "beltwatch.journal", qos: .userInitiated)
     private let intake: Lock<Intake>
     private let store: JournalStore
+
+    /// Empty; changes places with the backlog, so that nobody waits at the lock while that is emptied.
+    private var spare: JournalBacklog
     private var timer: (any DispatchSourceTimer)?
 
     /// Opens the journal, or begins one, and counts this start.
@@ -61,6 +65,7 @@ public final class JournalWriter: InspectionOutput, RecordKeeper, @unchecked Sen
         var ledger = JournalLedger()
         ledger.settle(store.condition, at: clock.now, wall: wallClock.now)
         intake = Lock(Intake(backlog: JournalBacklog(mailbox), ledger: ledger))
+        spare = JournalBacklog(mailbox)
         let timer = DispatchSource.makeTimerSource(queue: queue)
         timer.setEventHandler { [weak self] in self?.tend() }
         timer.schedule(deadline: .now() + .seconds(1), repeating: .seconds(1), leeway: .milliseconds(50))
@@ -149,13 +154,12 @@ public final class JournalWriter: InspectionOutput, RecordKeeper, @unchecked Sen
     // MARK: On the queue
 
     private func commit() {
-        let (answers, evidence, since) = intake.withLock { intake in
-            let (answers, evidence) = intake.backlog.takeAll()
+        let since = intake.withLock { intake in
+            swap(&intake.backlog, &spare)
             intake.isCommitDue = false
-            let since = intake.waitingSince
-            intake.waitingSince = nil
-            return (answers, evidence, since)
+            return intake.waitingSince.take()
         }
+        let (answers, evidence) = spare.takeAll()
         guard !(answers.isEmpty && evidence.isEmpty) else { return }
         let lost = store.write(answers: answers, evidence: evidence)
         let written = answers.count + evidence.count - lost.values.reduce(0, +)
