@@ -4,9 +4,10 @@ import Testing
 @testable import Experiments
 
 @Suite struct PublishedResultsTests {
-    /// The papers' own means (ALGORITHMS §6.2, §6.4), which a slip in one of the categories would miss.
+    /// The papers' own means (ALGORITHMS §6.2, §6.4), which a slip in one of the categories would miss. EfficientAD-S's 90.0
+    /// is that of 85.7 and 94.2, before it is rounded.
     @Test(arguments: [
-        (PublishedDataset.loco, "EfficientAD-S, its paper", 90.0), (.loco, "EfficientAD-S, PUAD's code", 89.22),
+        (PublishedDataset.loco, "EfficientAD-S, its paper", 89.95), (.loco, "EfficientAD-S, PUAD's code", 89.22),
         (.loco, "EfficientAD-M, its paper", 90.7), (.loco, "EfficientAD-M, PUAD's code", 90.99),
         (.loco, "PUAD-S, its code", 93.18), (.loco, "PUAD-M, its code", 94.44), (.loco, "DFSC, its paper", 92.0),
         (.loco, "LA-EAD-M, its paper without a word on how", 94.2),
@@ -17,7 +18,8 @@ import Testing
     func columnsHaveThePapersMeans(_ dataset: PublishedDataset, _ title: String, _ mean: Double) throws {
         let column = try #require((dataset.efficientAD + dataset.decisions).first { $0.title == title })
         #expect(column.values.count == dataset.categories.count)
-        #expect(abs(column.mean - mean) < 0.11)
+        // Half of the last digit: papers give one, PUAD's code two.
+        #expect(abs(column.mean - mean) < (title.hasSuffix("code") ? 0.0051 : 0.051))
     }
 
     @Test func oursStandsBesideThePublishedByItsProtocol() throws {

@@ -34,10 +34,16 @@ struct ChildProcess: Sendable {
     /// Asks the program to end; ours then leave a checkpoint.
     func interrupt() { kill(identifier, SIGINT) }
 
-    /// Waits for the end.
+    /// Waits for the end; until `collect` the identifier stays this process's.
+    func waitForEnd() {
+        var information = siginfo_t()
+        while waitid(P_PID, id_t(identifier), &information, WEXITED | WNOWAIT) < 0, errno == EINTR {}
+    }
+
+    /// Waits for the end and gives the identifier back.
     ///
     /// - Returns: The exit status, 128 + the number of the signal where one ended it, and what the process used.
-    func wait() -> (status: Int32, usage: Usage) {
+    func collect() -> (status: Int32, usage: Usage) {
         var status: Int32 = 0
         var usage = rusage()
         while wait4(identifier, &status, 0, &usage) < 0, errno == EINTR {}

@@ -38,7 +38,8 @@ struct WorkbenchOptions: ParsableArguments {
     /// Runs trials, and says in one line what ended them where something did.
     func run(_ trials: [Trial]) throws {
         do throws(TrialError) {
-            try Workbench(program: program, folder: work, jobs: jobs).run(trials)
+            // Lanes without a trial would keep their share of the processors idle.
+            try Workbench(program: program, folder: work, jobs: max(1, min(jobs, trials.count))).run(trials)
         } catch {
             note("experiments: error: \(error)")
             throw ExitCode(error.exitStatus)

@@ -32,6 +32,7 @@ struct Report: ParsableCommand {
         let trays = "\(workbench.work)/trays"
         let plan = ReportPlan(
             trays: trays, bottle: bottle, iterations: iterations, mediumIterations: mediumIterations)
+        try FileManager.default.createDirectory(atPath: workbench.work, withIntermediateDirectories: true)
         if !show {
             try drawTrays(to: trays)
             try workbench.run(plan.trials)
@@ -49,13 +50,12 @@ struct Report: ParsableCommand {
         let done = folder + ".drawn"
         let files = FileManager.default
         if files.fileExists(atPath: done) { return }
-        try files.createDirectory(atPath: workbench.work, withIntermediateDirectories: true)
         // A data set that was broken off is drawn anew: the program only writes into empty folders.
         if files.fileExists(atPath: folder) { try files.removeItem(atPath: folder) }
         note("drawing the trays")
         let child = try ChildProcess(
             workbench.program, ["synthesize", "dataset", folder], output: "/dev/null", log: folder + ".log")
-        let status = child.wait().status
+        let status = child.collect().status
         guard status == 0 else {
             note("experiments: error: the trays could not be drawn, see '\(folder).log'")
             throw ExitCode(status)

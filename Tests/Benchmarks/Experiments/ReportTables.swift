@@ -14,7 +14,7 @@ struct ReportTables {
             \(methods)
 
             Processor time and peak memory are those of training and calibration. EfficientAD and PUAD are one training. \
-            Defects are found on the map as sPRO@0.05 (trays) and AUPRO@0.3 (bottle).
+            On trays, LA-EAD's M model takes the S model's extractor, whose training it does not count. Defects are found on the map as sPRO@0.05 (trays) and AUPRO@0.3 (bottle).
 
             LA-EAD, S, \(plan.iterations) iterations: the reconstruction difference constraint (RDC) and the extractor, fused score
 

@@ -26,7 +26,7 @@ struct ReproductionTables {
     }
 
     private func table(_ published: [PublishedColumn], score: Score) -> String {
-        // A model that nobody published stands alone, once for each protocol of the data set.
+        // A model that nobody published stands alone.
         let unpublished = models.filter { kind in
             score == .fused && !published.contains { $0.model == kind }
         }

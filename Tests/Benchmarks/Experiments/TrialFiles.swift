@@ -22,7 +22,7 @@ struct TrialFiles {
 
     private func path(of trial: String, _ suffix: String) -> String { "\(folder)/\(trial)\(suffix)" }
 
-    /// What the model is made with, paths left out: they may differ from one machine to the next.
+    /// What the model is made with, but for where the pictures, the work folder and other trials' files lie.
     private var settings: [String] {
         ["--method", trial.method, "--size", trial.size, "--iterations", "\(trial.iterations)"] + trial.options
             + (trial.extractorFrom.map { ["extractor of \($0)"] } ?? [])
@@ -52,7 +52,11 @@ struct TrialFiles {
             try files.createDirectory(
                 atPath: URL(filePath: model).deletingLastPathComponent().path, withIntermediateDirectories: true)
             if let other = trial.networksFrom, !files.fileExists(atPath: checkpoint) {
-                try files.copyItem(atPath: path(of: other, ".safetensors.checkpoint"), toPath: checkpoint)
+                // Whole or not at all: half a checkpoint would never resume.
+                let partial = checkpoint + ".partial"
+                if files.fileExists(atPath: partial) { try files.removeItem(atPath: partial) }
+                try files.copyItem(atPath: path(of: other, ".safetensors.checkpoint"), toPath: partial)
+                try files.moveItem(atPath: partial, toPath: checkpoint)
             }
         } catch {
             throw .notWritable(path: checkpoint, reason: error.localizedDescription)

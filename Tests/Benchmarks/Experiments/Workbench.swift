@@ -45,6 +45,9 @@ final class Workbench: Sendable {
     /// - Precondition: What a trial needs is among the trials, before it.
     /// - Throws: What ended the first trial that failed; the others are asked to end and leave checkpoints.
     func run(_ trials: [Trial]) throws(TrialError) {
+        precondition(
+            trials.indices.allSatisfy { trials[$0].needs.isSubset(of: trials[..<$0].map(\.name)) },
+            "a trial that needs one that is not before it would wait for ever")
         state.withLock { $0 = State(waiting: trials, total: trials.count) }
         let signals = forwardSignals()
         defer { for signal in signals { signal.cancel() } }
@@ -138,10 +141,10 @@ final class Workbench: Sendable {
             state.running[name]?.child = child
             if state.failure != nil { state.running[name]?.interrupt() }
         }
-        let end = child.wait()
-        // A number that is free again may be another process's tomorrow.
+        child.waitForEnd()
+        // Before it is collected: an identifier that is free again may soon be another process's.
         state.withLock { $0.running[name]?.child = nil }
-        return end
+        return child.collect()
     }
 
     private func check(_ status: Int32, step: String, of files: TrialFiles) throws(TrialError) {
