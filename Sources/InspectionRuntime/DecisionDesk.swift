@@ -92,7 +92,7 @@ final class DecisionDesk: @unchecked Sendable {
             condition.hasFrames = true
             condition.sourceFailure = nil
             // Armed by its configuration, the station passes through `ready` without stopping there.
-            if condition.stall == nil { enter(.ready, reason: nil) }
+            if condition.stall == nil, condition.recordFailure == nil { enter(.ready, reason: nil) }
             lastTrigger = clock.now
             updateState()
         }
@@ -242,8 +242,7 @@ final class DecisionDesk: @unchecked Sendable {
             .state(
                 StateReport(
                     state: state, ready: isReady, flags: reportedFlags, since: stateSince, reason: stateReason,
-                    recipe: configuration.terms.recipe,
-                    modelSHA256: configuration.terms.modelSHA256,
+                    recipe: configuration.terms.recipe, modelSHA256: configuration.terms.modelSHA256,
                     configurationSHA256: configuration.configurationSHA256, version: configuration.version))
         ])
     }

@@ -129,29 +129,35 @@ final class JournalDatabase: Sendable {
     /// - Returns: Whether there was as much to delete as `count` allows, so that there may be more.
     func prune(before cutoff: UTCTimestamp, size: Int, atMost count: Int) throws(DatabaseFault) -> Bool {
         try queue.classifying { database in
+            let isTooLarge = try Self.bytesInUse(database) > size
+            let oldest = try Int64.fetchOne(database, sql: "SELECT sent_us FROM message ORDER BY id LIMIT 1")
             var deleted = 0
-            try database.inTransaction(.immediate) {
-                let isTooLarge = try Self.bytesInUse(database) > size
-                try database.execute(
-                    sql: """
-                        DELETE FROM message WHERE id IN (SELECT id FROM message ORDER BY id LIMIT ?)
-                            AND (? OR sent_us < ?)
-                        """, arguments: [count, isTooLarge, cutoff.microsecondsSince1970])
-                deleted = database.changesCount
-                if deleted > 0 {
-                    try database.execute(
-                        sql: """
-                            DELETE FROM session WHERE number < coalesce(
-                                (SELECT min(session) FROM message), (SELECT max(number) FROM session))
-                            """)
-                }
-                return .commit
+            if let oldest, isTooLarge || oldest < cutoff.microsecondsSince1970 {
+                deleted = try Self.deleteOldest(count, before: isTooLarge ? nil : cutoff, database)
             }
             if try Self.pragma("freelist_count", database) > Self.sparePages {
                 try database.execute(sql: "PRAGMA incremental_vacuum(\(Self.vacuumStep))")
             }
             return deleted == count
         }
+    }
+
+    private static func deleteOldest(_ count: Int, before cutoff: UTCTimestamp?, _ database: Database) throws -> Int {
+        var deleted = 0
+        try database.inTransaction(.immediate) {
+            try database.execute(
+                sql: """
+                    DELETE FROM message WHERE id IN (SELECT id FROM message ORDER BY id LIMIT ?) AND sent_us < ?
+                    """, arguments: [count, cutoff?.microsecondsSince1970 ?? Int64.max])
+            deleted = database.changesCount
+            try database.execute(
+                sql: """
+                    DELETE FROM session WHERE number < coalesce(
+                        (SELECT min(session) FROM message), (SELECT max(number) FROM session))
+                    """)
+            return .commit
+        }
+        return deleted
     }
 
     /// Bytes of the pages that hold something.

@@ -73,6 +73,14 @@ final class RunningDaemon: Sendable {
             "beltwatchd did not end; it said: \(errors)")
     }
 
+    /// Waits until the daemon publishes or is over, and says whether it is over.
+    func hasEndedBeforePublishing() -> Bool {
+        output.wait(atMost: .seconds(60)) { output -> Bool? in
+            if output.text.contains("publishing ") { return false }
+            return output.endedStreams == 2 && output.exitStatus != nil ? true : nil
+        } ?? false
+    }
+
     /// Waits until the daemon has said where it publishes.
     func endpoint(of key: String) throws -> Endpoint {
         let prefix = "publishing \(key) on "
