@@ -72,14 +72,14 @@ benchmark: benchmark-packages
 	@swift build $(RELEASE) --product EngineBenchmark >&2
 	@python3 Tests/Benchmarks/benchmark.py "$$(swift build $(RELEASE) --show-bin-path)/EngineBenchmark"
 
-# Models, figures and logs of trials; what is finished there is not repeated.
+# Models, figures and logs of trials: days of work, which `clean` leaves alone. What is finished there is not repeated.
 WORK ?= .build-experiments
-experiments = swift build $(RELEASE) --product $(1) >&2
-EXPERIMENTS = $(call experiments,beltwatch) && $(call experiments,Experiments) && \
+built = swift build $(RELEASE) --product $(1) >&2
+EXPERIMENTS = $(call built,beltwatch) && $(call built,Experiments) && \
     bin="$$(swift build $(RELEASE) --show-bin-path)" && "$$bin/Experiments"
 TRIALS = --program "$$bin/beltwatch" --work "$(WORK)" $(if $(JOBS),--jobs $(JOBS))
 
-## experiments: every method trained and judged alike, with the papers' ablations in miniature; two hours on two cores
+## experiments: every method trained and judged alike, with the papers' ablations in miniature; some hours
 experiments: run-packages
 	@$(EXPERIMENTS) report $(TRIALS) $(if $(BOTTLE),--bottle "$(BOTTLE)") $(if $(ITERATIONS),--iterations $(ITERATIONS)) \
 	    $(if $(MEDIUM_ITERATIONS),--medium-iterations $(MEDIUM_ITERATIONS)) $(if $(SHOW),--show)
@@ -118,7 +118,7 @@ benchmark-packages:
 	@$(call install,$(BUILD_PACKAGES) $(BENCHMARK_PACKAGES))
 
 clean:
-	rm -rf .build .build-tests .build-benchmark .build-sanitize .build-experiments
+	rm -rf .build .build-tests .build-benchmark .build-sanitize
 
 # Installs what is missing and nothing else; with sudo when not root.
 define install

@@ -35,25 +35,24 @@ struct WorkbenchOptions: ParsableArguments {
         }
     }
 
-    /// Runs trials, and says in one line what ended them where something did.
-    func run(_ trials: [Trial]) throws {
-        do throws(TrialError) {
-            // Lanes without a trial would keep their share of the processors idle.
-            try Workbench(program: program, folder: work, jobs: max(1, min(jobs, trials.count))).run(trials)
-        } catch {
+    /// Says in one line what ended the work where something did.
+    func reporting<Result>(_ work: () throws(TrialError) -> Result) throws -> Result {
+        do throws(TrialError) { return try work() } catch {
             note("experiments: error: \(error)")
             throw ExitCode(error.exitStatus)
         }
     }
 
+    func run(_ trials: [Trial]) throws {
+        try reporting { () throws(TrialError) in
+            // Lanes without a trial would keep their share of the processors idle.
+            try Workbench(program: program, folder: work, jobs: max(1, min(jobs, trials.count))).run(trials)
+        }
+    }
+
     /// The evaluation of a trial, if it is finished.
     func outcome(of trial: Trial) throws -> TrialOutcome? {
-        do throws(TrialError) {
-            return try TrialFiles(trial, in: work).outcome()
-        } catch {
-            note("experiments: error: \(error)")
-            throw ExitCode(error.exitStatus)
-        }
+        try reporting { () throws(TrialError) in try TrialFiles(trial, in: work).outcome() }
     }
 }
 

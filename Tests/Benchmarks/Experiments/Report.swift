@@ -32,10 +32,13 @@ struct Report: ParsableCommand {
         let trays = "\(workbench.work)/trays"
         let plan = ReportPlan(
             trays: trays, bottle: bottle, iterations: iterations, mediumIterations: mediumIterations)
-        try FileManager.default.createDirectory(atPath: workbench.work, withIntermediateDirectories: true)
-        if !show {
+        if show {
+            try FileManager.default.createDirectory(atPath: workbench.work, withIntermediateDirectories: true)
+        } else {
+            let folder = try workbench.reporting { () throws(TrialError) in try WorkFolder(workbench.work) }
             try drawTrays(to: trays)
             try workbench.run(plan.trials)
+            withExtendedLifetime(folder) {}
         }
         var outcomes: [String: TrialOutcome] = [:]
         for trial in plan.trials { outcomes[trial.name] = try workbench.outcome(of: trial) }
@@ -53,9 +56,12 @@ struct Report: ParsableCommand {
         // A data set that was broken off is drawn anew: the program only writes into empty folders.
         if files.fileExists(atPath: folder) { try files.removeItem(atPath: folder) }
         note("drawing the trays")
-        let child = try ChildProcess(
-            workbench.program, ["synthesize", "dataset", folder], output: "/dev/null", log: folder + ".log")
-        let status = child.collect().status
+        let status = try workbench.reporting { () throws(TrialError) in
+            let child = try ChildProcess(
+                workbench.program, ["synthesize", "dataset", folder], output: "/dev/null", log: folder + ".log")
+            StopRequest.ofThisProcess.handled(by: { child.interrupt() }, during: child.waitForEnd)
+            return child.collect().status
+        }
         guard status == 0 else {
             note("experiments: error: the trays could not be drawn, see '\(folder).log'")
             throw ExitCode(status)

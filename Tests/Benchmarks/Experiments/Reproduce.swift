@@ -54,6 +54,8 @@ struct Reproduce: ParsableCommand {
         let chosen = try chosenCategories()
         let models = try chosenModels()
         note("\(chosen.count) categories, \(models.count) models each, \(iterations) iterations a model")
+        let folder = try workbench.reporting { () throws(TrialError) in try WorkFolder(workbench.work) }
+        defer { withExtendedLifetime(folder) {} }
         for category in chosen {
             try workbench.run(models.map { trial(of: category, $0) })
             try show(upTo: chosen, models)
@@ -106,7 +108,7 @@ struct Reproduce: ParsableCommand {
         return ExitCode(66)
     }
 
-    private func trial(of category: String, _ kind: ModelKind) -> Trial {
+    func trial(of category: String, _ kind: ModelKind) -> Trial {
         var trial = Trial(
             name: "\(protocolName.rawValue)/\(category)/\(kind.rawValue)", dataset: "\(dataset)/\(category)",
             method: kind.method, size: kind.size, iterations: iterations)

@@ -59,6 +59,9 @@ enum TrialError: Error, Equatable, CustomStringConvertible {
 
     /// The folder has a trial of this name with other settings.
     case otherSettings(trial: String, found: [String], expected: [String], folder: String)
+
+    /// Another program, or a training that it left behind, works there.
+    case inUse(folder: String)
     case unreadable(path: String, reason: String)
     case notWritable(path: String, reason: String)
     case notStarted(program: String, reason: String)
@@ -73,6 +76,8 @@ enum TrialError: Error, Equatable, CustomStringConvertible {
             \(trial): '\(folder)' has it with other settings (\(found.joined(separator: " ")), not \
             \(expected.joined(separator: " "))); give the same as before, or another folder with WORK=
             """
+        case .inUse(let folder):
+            "somebody works in '\(folder)' already, or a training of theirs still does; wait, or name another folder"
         case .unreadable(let path, let reason):
             "'\(path)' cannot be read: \(reason); remove it, and its step is done again"
         case .notWritable(let path, let reason): "'\(path)' cannot be written: \(reason)"
@@ -86,6 +91,7 @@ enum TrialError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .failed(_, _, let status, _, _): status
         case .otherSettings: 64
+        case .inUse: 75
         case .unreadable: 65
         case .notWritable: 73
         case .notStarted: 66

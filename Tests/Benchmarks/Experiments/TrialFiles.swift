@@ -22,9 +22,12 @@ struct TrialFiles {
 
     private func path(of trial: String, _ suffix: String) -> String { "\(folder)/\(trial)\(suffix)" }
 
-    /// What the model is made with, but for where the pictures, the work folder and other trials' files lie.
+    /// What the model is made with, but for where the work folder and other trials' files lie.
     private var settings: [String] {
-        ["--method", trial.method, "--size", trial.size, "--iterations", "\(trial.iterations)"] + trial.options
+        let inside = folder + "/"
+        let dataset = trial.dataset.hasPrefix(inside) ? String(trial.dataset.dropFirst(inside.count)) : trial.dataset
+        let common = ["--method", trial.method, "--size", trial.size, "--iterations", "\(trial.iterations)"]
+        return ["--good", dataset] + common + trial.options
             + (trial.extractorFrom.map { ["extractor of \($0)"] } ?? [])
             + (trial.networksFrom.map { ["networks of \($0)"] } ?? [])
     }

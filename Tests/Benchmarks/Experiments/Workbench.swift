@@ -49,8 +49,12 @@ final class Workbench: Sendable {
             trials.indices.allSatisfy { trials[$0].needs.isSubset(of: trials[..<$0].map(\.name)) },
             "a trial that needs one that is not before it would wait for ever")
         state.withLock { $0 = State(waiting: trials, total: trials.count) }
-        let signals = forwardSignals()
-        defer { for signal in signals { signal.cancel() } }
+        StopRequest.ofThisProcess.handled(by: { [self] in stop() }, during: work)
+        if let failure = state.withLock({ $0.failure }) { throw failure }
+    }
+
+    /// All lanes until they have nothing more to do.
+    private func work() {
         let lanes = DispatchGroup()
         for _ in 0..<jobs {
             lanes.enter()
@@ -62,7 +66,6 @@ final class Workbench: Sendable {
         let isTerminal = isatty(STDERR_FILENO) == 1
         while lanes.wait(timeout: .now() + (isTerminal ? 1 : 30)) == .timedOut { showProgress(onTerminal: isTerminal) }
         if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
-        if let failure = state.withLock({ $0.failure }) { throw failure }
     }
 
     // MARK: - Lanes
@@ -165,17 +168,9 @@ final class Workbench: Sendable {
 
     // MARK: - Signals and progress
 
-    private func forwardSignals() -> [any DispatchSourceSignal] {
-        [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { @Sendable [self] in
-                state.withLock { $0.failure = $0.failure ?? .interrupted }
-                interruptAll()
-            }
-            source.resume()
-            return source
-        }
+    private func stop() {
+        state.withLock { $0.failure = $0.failure ?? .interrupted }
+        interruptAll()
     }
 
     private func interruptAll() {
