@@ -12,6 +12,7 @@ extension BranchProgramBuilder {
         let side = networks.autoencoder.imageSide
         let sizes = network.layerSizes(imageHeight: side, imageWidth: side)
         let (dilated, padded) = (sizes[3], sizes[4])
+        precondition(dilated.padding == 0 && padded.dilation == 1, "another extractor than the one laid out here")
 
         let features3 = PanelImage(
             channels: trunk.channels(3), height: dilated.inputHeight, width: dilated.inputWidth,

@@ -30,11 +30,14 @@ public struct KernelSelfCheck: Sendable {
     /// - Parameter threads: How many threads compute at once, the caller included; at least 1.
     public static func all(threads: Int) -> [KernelSelfCheck] {
         let layers = geometries.enumerated().map { CheckedLayer($1, seed: UInt64($0)) }
+        let attention = CheckedAttention(seed: 1)
         return InstructionSet.available.map { set in
             let engine = WinogradConvolution(threads: threads, instructionSet: set, acceptsEverySize: true)
             return KernelSelfCheck(
                 path: engine.instructionSet, engine: engine, layers: layers,
-                scoring: worst(layers) { $0.scoringError(instructionSet: set, threads: threads) })
+                scoring: max(
+                    worst(layers) { $0.scoringError(instructionSet: set, threads: threads) },
+                    attention.error(instructionSet: set, threads: threads)))
         } + [
             KernelSelfCheck(
                 path: "OpenBLAS", engine: ReferenceConvolution(threads: threads), layers: layers, scoring: nil)
@@ -84,34 +87,27 @@ struct CheckedLayer {
     private let weightGradient: [Float]
 
     init(_ geometry: ConvolutionGeometry, seed: UInt64) {
-        var state = seed
-        func fractions(_ count: Int) -> [Float] {
-            (0..<count).map { _ in
-                // Knuth's MMIX linear congruential generator; the upper 24 bits, in -1..<1.
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                return Float(state >> 40) * 0x1p-23 - 1
-            }
-        }
+        var numbers = CheckNumbers(seed: seed)
         self.geometry = geometry
-        input = fractions(geometry.inputCount)
-        weights = fractions(geometry.weightCount)
-        bias = fractions(geometry.outputChannels)
-        outputGradient = fractions(geometry.outputCount)
+        input = numbers.fractions(geometry.inputCount)
+        weights = numbers.fractions(geometry.weightCount)
+        bias = numbers.fractions(geometry.outputChannels)
+        outputGradient = numbers.fractions(geometry.outputCount)
         output = DirectConvolution().output(geometry, input, weights, bias)
         inputGradient = DirectConvolution().inputGradient(geometry, outputGradient, weights)
         weightGradient = DirectConvolution().weightGradient(geometry, outputGradient, input)
     }
 
     func forwardError(of engine: some ConvolutionEngine) -> Double {
-        relativeError(of: engine.output(geometry, input, weights, bias), to: output)
+        KernelSelfCheck.relativeError(of: engine.output(geometry, input, weights, bias), to: output)
     }
 
     func inputGradientError(of engine: some ConvolutionEngine) -> Double {
-        relativeError(of: engine.inputGradient(geometry, outputGradient, weights), to: inputGradient)
+        KernelSelfCheck.relativeError(of: engine.inputGradient(geometry, outputGradient, weights), to: inputGradient)
     }
 
     func weightGradientError(of engine: some ConvolutionEngine) -> Double {
-        relativeError(of: engine.weightGradient(geometry, outputGradient, input), to: weightGradient)
+        KernelSelfCheck.relativeError(of: engine.weightGradient(geometry, outputGradient, input), to: weightGradient)
     }
 
     /// Computes the layer as frames are scored: tile by tile, point by point, and by patches; the worst counts.
@@ -157,11 +153,29 @@ struct CheckedLayer {
                 }
             }
         }
-        return outputs.map { relativeError(of: $0, to: output) }.max() ?? .infinity
+        return outputs.map { KernelSelfCheck.relativeError(of: $0, to: output) }.max() ?? .infinity
     }
+}
 
+/// Numbers that are the same on every machine.
+struct CheckNumbers {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    /// In -1..<1.
+    mutating func fractions(_ count: Int) -> [Float] {
+        (0..<count).map { _ in
+            // Knuth's MMIX linear congruential generator; the upper 24 bits.
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Float(state >> 40) * 0x1p-23 - 1
+        }
+    }
+}
+
+extension KernelSelfCheck {
     /// Infinite where it is no number, so that the largest of several is the worst.
-    private func relativeError(of values: [Float], to expected: [Float]) -> Double {
+    static func relativeError(of values: [Float], to expected: [Float]) -> Double {
         var difference = 0.0
         var square = 0.0
         for (value, expected) in zip(values, expected) {

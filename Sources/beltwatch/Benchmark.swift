@@ -36,6 +36,9 @@ struct Benchmark: ParsableCommand {
 
     func validate() throws {
         guard cpu || model != nil else { throw ValidationError("give --cpu, --model, or both") }
+        guard duration == nil || model != nil else {
+            throw ValidationError("--duration is how long to measure a --model, and none is given")
+        }
         guard (1...256).contains(threads) else { throw ValidationError("--threads must be 1 to 256, not \(threads)") }
     }
 

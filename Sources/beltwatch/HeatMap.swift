@@ -8,7 +8,8 @@ enum HeatMap {
     ///
     /// 0 is dark blue, 0.1 — the value that one good cell in 200 reaches — yellow, 0.3 and above red: the same colours
     /// in every picture, so that two maps can be compared. A map that the logistic function brought to 0…1 is brought
-    /// back first, so that the colours mean the same for every method.
+    /// back first, so that the colours mean the same for every method: exactly where both of the maps that it combines say
+    /// the same, and nearly elsewhere.
     ///
     /// - Parameters:
     ///   - map: The canonical map, `[1, 256, 256]`.

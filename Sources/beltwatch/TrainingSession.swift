@@ -55,7 +55,10 @@ struct TrainingSession {
         }
 
         try train(&run, recentLosses: &recentLosses, saveCheckpoint: saveCheckpoint)
-        try saveCheckpoint(of: run, recentLosses: recentLosses)
+        // A checkpoint that was only read out stays as it is: it may hold more than these options need.
+        if run.state.iteration != earlier?.state.iteration {
+            try saveCheckpoint(of: run, recentLosses: recentLosses)
+        }
         if interruption.isRequested {
             throw Failure(
                 """
@@ -341,7 +344,7 @@ extension TrainingSession {
         }
         try require(earlier.size == identity.size, "--size \(earlier.size.rawValue)")
         try require(earlier.objective.covers(identity.objective), earlier.objective.commandLine)
-        if earlier.objective != identity.objective {
+        if earlier.objective != identity.objective, metadata.record.iteration < settings.iterations {
             note("the extractor that '\(path)' holds is left out of it from now on: these options need none")
         }
         try require(earlier.dataDigest == identity.dataDigest, "other pictures")

@@ -39,6 +39,13 @@ package struct OutlookStage: WorkPhase {
         logitWeights: Tensor, logitBias: [Float], to destination: RowPanelImage, instructionSet: InstructionSet = .best
     ) {
         precondition(window % 2 == 1 && channels.count % heads == 0, "an attention that does not divide its channels")
+        precondition(
+            (source.height, source.width) == (values.height, values.width)
+                && (source.height, source.width) == (destination.height, destination.width)
+                && channels.upperBound <= min(values.channels, destination.channels)
+                && logitWeights.shape[0] == heads * window * window * window * window
+                && logitWeights.shape[1] == source.channels && logitBias.count == logitWeights.shape[0],
+            "an attention over other images")
         self.source = source
         self.values = values
         self.destination = destination

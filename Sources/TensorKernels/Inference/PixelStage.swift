@@ -22,6 +22,13 @@ package struct PixelStage: WorkPhase {
             case .rows(let image): image.width
             }
         }
+
+        var channels: Int {
+            switch self {
+            case .panels(let image): image.channels
+            case .rows(let image): image.channels
+            }
+        }
     }
 
     package enum Destination: Sendable {
@@ -46,6 +53,12 @@ package struct PixelStage: WorkPhase {
         _ terms: [(source: Source, weights: PixelKernels)], bias: [Float], to destination: Destination,
         instructionSet: InstructionSet = .best
     ) {
+        precondition(
+            terms.allSatisfy {
+                ($0.source.height, $0.source.width) == (terms[0].source.height, terms[0].source.width)
+                    && $0.source.channels == $0.weights.inputChannels
+                    && $0.weights.outputChannels == terms[0].weights.outputChannels
+            }, "products of other images")
         self.terms = terms
         self.bias = bias + Array(repeating: 0, count: terms[0].weights.paddedChannels - bias.count)
         if case .meanSquares(let map, let scale, let addend) = destination {

@@ -30,6 +30,8 @@ package struct WinogradStage: Sendable {
             self.source = source
             self.padding = padding
         }
+
+        var isPanels: Bool { if case .panels = source { true } else { false } }
     }
 
     package enum Destination: Sendable {
@@ -65,6 +67,8 @@ package struct WinogradStage: Sendable {
 
         var isMap: Bool { if case .meanSquares = destination { true } else { false } }
 
+        var isWholeImage: Bool { if case .image(_, _, isPooled: false) = destination { true } else { false } }
+
         var isPooled: Bool { if case .image(_, _, isPooled: true) = destination { true } else { false } }
 
         var laneBlocks: Int { (outputChannels + VectorKernels.lanes - 1) / VectorKernels.lanes }
@@ -95,6 +99,9 @@ package struct WinogradStage: Sendable {
         _ inputs: [Input], targets: [Target], height: Int, width: Int, dilation: Int = 1,
         instructionSet: InstructionSet = .best
     ) {
+        precondition(
+            dilation == 1 || inputs.allSatisfy(\.isPanels) && targets.allSatisfy(\.isWholeImage),
+            "lattices of panels go to a whole image")
         self.inputs = inputs
         self.targets = targets
         self.dilation = dilation
