@@ -82,7 +82,8 @@ TRIALS = --program "$$bin/beltwatch" --work "$(WORK)" $(if $(JOBS),--jobs $(JOBS
 ## experiments: every method trained and judged alike, with the papers' ablations in miniature; some hours
 experiments: run-packages
 	@$(EXPERIMENTS) report $(TRIALS) $(if $(BOTTLE),--bottle "$(BOTTLE)") $(if $(ITERATIONS),--iterations $(ITERATIONS)) \
-	    $(if $(MEDIUM_ITERATIONS),--medium-iterations $(MEDIUM_ITERATIONS)) $(if $(SHOW),--show)
+	    $(if $(MEDIUM_ITERATIONS),--medium-iterations $(MEDIUM_ITERATIONS)) \
+	    $(if $(BOTTLE_ITERATIONS),--bottle-iterations $(BOTTLE_ITERATIONS)) $(if $(SHOW),--show)
 
 ## reproduce-loco, reproduce-mvtec: the papers' protocol on the data set in DATASET, our column beside the published ones
 reproduce-loco reproduce-mvtec: reproduce-%: run-packages

@@ -4,7 +4,8 @@ import Testing
 @testable import Experiments
 
 @Suite struct ReportPlanTests {
-    private let plan = ReportPlan(trays: "trays", bottle: "bottle", iterations: 1000, mediumIterations: 300)
+    private let plan = ReportPlan(
+        trays: "trays", bottle: "bottle", iterations: 1000, mediumIterations: 300, bottleIterations: 1000)
 
     @Test func everyMethodAndSizeIsTrainedAndEveryNameIsOneTrial() {
         let trials = plan.trials
@@ -52,7 +53,8 @@ import Testing
     }
 
     @Test func withoutBottleItsRowsAreLeftOut() {
-        let plan = ReportPlan(trays: "trays", bottle: nil, iterations: 1000, mediumIterations: 300)
+        let plan = ReportPlan(
+            trays: "trays", bottle: nil, iterations: 1000, mediumIterations: 300, bottleIterations: 1000)
         #expect(plan.bottleSmall.isEmpty)
         #expect(plan.trials.allSatisfy { $0.dataset == "trays" })
     }

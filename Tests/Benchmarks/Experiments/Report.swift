@@ -15,23 +15,29 @@ struct Report: ParsableCommand {
     @Option(help: ArgumentHelp("MVTec AD's bottle; without it its rows are left out.", valueName: "folder"))
     var bottle: String?
 
-    @Option(help: "Iterations of the S models.")
+    @Option(help: "Iterations of the S models on trays.")
     var iterations = 1000
 
     @Option(help: "Iterations of the M models.")
     var mediumIterations = 300
 
+    @Option(help: "Iterations on bottle. (default: as many as on trays)")
+    var bottleIterations: Int?
+
     @Flag(help: "Only print the tables of what is finished.")
     var show = false
 
     func validate() throws {
-        guard iterations >= 1, mediumIterations >= 1 else { throw ValidationError("iterations are at least 1") }
+        guard [iterations, mediumIterations, bottleIterations ?? 1].allSatisfy({ $0 >= 1 }) else {
+            throw ValidationError("iterations are at least 1")
+        }
     }
 
     func run() throws {
         let trays = "\(workbench.work)/trays"
         let plan = ReportPlan(
-            trays: trays, bottle: bottle, iterations: iterations, mediumIterations: mediumIterations)
+            trays: trays, bottle: bottle, iterations: iterations, mediumIterations: mediumIterations,
+            bottleIterations: bottleIterations ?? iterations)
         if show {
             try FileManager.default.createDirectory(atPath: workbench.work, withIntermediateDirectories: true)
         } else {

@@ -6,8 +6,11 @@
 struct ReportPlan {
     let trays: String
     let bottle: String?
+
+    /// Of the S models on trays, of the M models, and of the S models on bottle.
     let iterations: Int
     let mediumIterations: Int
+    let bottleIterations: Int
 
     /// A line of a table: a trial, and the score that its method decides by.
     struct Row: Hashable {
@@ -31,7 +34,7 @@ struct ReportPlan {
     var bottleSmall: [Row] {
         guard let bottle else { return [] }
         return rows("bottle-s") {
-            Trial(name: $0, dataset: bottle, method: $1, size: "s", iterations: iterations)
+            Trial(name: $0, dataset: bottle, method: $1, size: "s", iterations: bottleIterations)
         }
     }
 
