@@ -125,7 +125,8 @@ let package = Package(
             name: "MessagingTests", dependencies: ["InspectionProtocol", "Locking", "Messaging"],
             exclude: ["recovering-client.py", "subscriber.py"]),
         .testTarget(
-            name: "InspectionClientTests", dependencies: ["InspectionClient", "InspectionProtocol", "Messaging"]),
+            name: "InspectionClientTests",
+            dependencies: ["InspectionClient", "InspectionProtocol", "Locking", "Messaging"]),
         .testTarget(
             name: "InspectionRuntimeTests",
             dependencies: [
@@ -151,7 +152,8 @@ let package = Package(
             name: "CommandTests",
             dependencies: [
                 "AnomalyScoring", "Archive", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal", "Locking",
-                "SyntheticLine", "TensorKernels", "beltwatch", .product(name: "Logging", package: "swift-log"),
+                "Messaging", "SyntheticLine", "TensorKernels", "beltwatch",
+                .product(name: "Logging", package: "swift-log"),
             ]),
     ]
 )

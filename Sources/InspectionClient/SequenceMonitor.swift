@@ -22,56 +22,108 @@ public struct SequenceMonitor: Sendable {
             self.missing = missing
         }
 
+        /// Messages; without meaning where the end is open.
         public var count: UInt64 { missing.upperBound.value - missing.lowerBound.value + 1 }
+
+        /// Whether nobody knows how many messages there were: the session ended unheard, perhaps without any more.
+        public var isOpenEnded: Bool { missing.upperBound.value == .max }
     }
 
     private struct Progress {
         let session: SessionNumber
         let isFirstSession: Bool
         var last: [MessageKind: SequenceNumber] = [:]
+
+        // Kinds of which something was heard, and not only a number.
+        var heard: Set<MessageKind> = []
+
+        // What a heartbeat said about results, and when.
+        var announcedResult: (last: SequenceNumber, atMicroseconds: UInt64)?
     }
+
+    /// How long a result may be on its way when its heartbeat, on another socket, is here already.
+    private static let resultDelayMicroseconds: UInt64 = 1_000_000
 
     private var progress: [StationName: Progress] = [:]
 
-    public init() {}
+    /// - Parameter position: Where an earlier reader ended; what was sent after it is missing.
+    public init(resumingAt position: ReadingPosition? = nil) {
+        guard let position else { return }
+        progress[position.station] = Progress(
+            session: position.session, isFirstSession: true, last: position.last, heard: Set(position.last.keys))
+    }
+
+    /// How far the reader has come; holes that were told count as behind it.
+    public func position(at station: StationName) -> ReadingPosition? {
+        progress[station].map { ReadingPosition(station: station, session: $0.session, last: $0.last) }
+    }
+
+    /// Counting begins where the snapshot says, for kinds of which nothing was heard in its session.
+    public mutating func begin(at snapshot: StationSnapshot) {
+        guard progress[snapshot.station]?.session ?? snapshot.session == snapshot.session else { return }
+        var station = progress[snapshot.station] ?? Progress(session: snapshot.session, isFirstSession: true)
+        let last = snapshot.lastSequence
+        for (kind, sequence) in [(MessageKind.verdict, last.verdict), (.reject, last.reject), (.result, last.result)]
+        where station.last[kind] == nil && station.isFirstSession {
+            station.last[kind] = sequence ?? 0
+        }
+        progress[snapshot.station] = station
+    }
 
     /// Takes note of a message and returns what is now known to be missing before it.
     ///
     /// Messages must come in the order of arrival. A repeated message, and one that counts as missing and then arrives
-    /// after all, changes nothing.
+    /// after all, changes nothing. Where a session ends, the first message of the next shows it, and what may have been
+    /// sent at the end is missing with an open end.
     public mutating func observe(_ message: Message) -> [Hole] {
         let envelope = message.envelope
+        var holes: [Hole] = []
         var station =
             progress[envelope.station] ?? Progress(session: envelope.session, isFirstSession: true)
         if station.session != envelope.session {
-            station = Progress(session: envelope.session, isFirstSession: false)
+            for kind in MessageKind.allCases where kind.isReplayable && station.heard.contains(kind) {
+                guard let last = station.last[kind]?.value, last < .max else { continue }
+                holes.append(
+                    Hole(
+                        station: envelope.station, session: station.session, kind: kind,
+                        missing: SequenceNumber(last + 1)...SequenceNumber(.max)))
+            }
+            station = Progress(session: envelope.session, isFirstSession: false, heard: station.heard)
         }
         defer { progress[envelope.station] = station }
 
-        func advance(_ kind: MessageKind, to last: UInt64, missingUpTo lastMissing: UInt64) -> Hole? {
+        func advance(_ kind: MessageKind, to last: UInt64, missingUpTo lastMissing: UInt64) {
             let known = station.last[kind]?.value ?? (station.isFirstSession ? lastMissing : 0)
             station.last[kind] = SequenceNumber(max(known, last))
-            guard known < lastMissing else { return nil }
-            return Hole(
-                station: envelope.station, session: envelope.session, kind: kind,
-                missing: SequenceNumber(known + 1)...SequenceNumber(lastMissing))
+            guard known < lastMissing else { return }
+            holes.append(
+                Hole(
+                    station: envelope.station, session: envelope.session, kind: kind,
+                    missing: SequenceNumber(known + 1)...SequenceNumber(lastMissing)))
         }
 
-        var holes: [Hole?] = []
+        station.heard.insert(message.body.kind)
         if envelope.sequence.value > 0 {
-            holes.append(
-                advance(
-                    message.body.kind, to: envelope.sequence.value, missingUpTo: envelope.sequence.value - 1))
+            advance(message.body.kind, to: envelope.sequence.value, missingUpTo: envelope.sequence.value - 1)
         }
         if case .heartbeat(let heartbeat) = message.body {
-            // Only the kinds that share the heartbeat's socket: a result may still be on its way on the other.
             for (kind, sequence) in [
                 (MessageKind.verdict, heartbeat.lastSequence.verdict), (.reject, heartbeat.lastSequence.reject),
             ] {
                 let last = sequence?.value ?? 0
-                holes.append(advance(kind, to: last, missingUpTo: last))
+                advance(kind, to: last, missingUpTo: last)
+            }
+            // Results travel on another socket, so one may still be on its way; and not every reader wants them.
+            let now = envelope.sentMonotonicMicroseconds
+            let announced = station.announcedResult ?? (heartbeat.lastSequence.result ?? 0, now)
+            station.announcedResult = announced
+            if now >= announced.atMicroseconds, now - announced.atMicroseconds >= Self.resultDelayMicroseconds {
+                if station.heard.contains(.result) {
+                    advance(.result, to: announced.last.value, missingUpTo: announced.last.value)
+                }
+                station.announcedResult = (heartbeat.lastSequence.result ?? 0, now)
             }
         }
-        return holes.compactMap { $0 }
+        return holes
     }
 }

@@ -3,17 +3,17 @@
 /// Silence must never look like a good part: while a station is silent, every pending part counts as rejected.
 struct SilenceDetector {
     let limit: Duration
-    private var lastHeard: SuspendingClock.Instant
+    private var lastHeard: MonotonicMoment
     private var isSilent = false
 
     /// - Parameter start: From here on a heartbeat is expected.
-    init(limit: Duration, start: SuspendingClock.Instant) {
+    init(limit: Duration, start: MonotonicMoment) {
         self.limit = limit
         lastHeard = start
     }
 
     /// Takes note of a heartbeat and returns how long the silence before it was, where it had been noticed.
-    mutating func heard(at now: SuspendingClock.Instant) -> Duration? {
+    mutating func heard(at now: MonotonicMoment) -> Duration? {
         defer {
             lastHeard = now
             isSilent = false
@@ -22,7 +22,7 @@ struct SilenceDetector {
     }
 
     /// Whether the limit has just been exceeded: true once in each silence.
-    mutating func noticesSilence(at now: SuspendingClock.Instant) -> Bool {
+    mutating func noticesSilence(at now: MonotonicMoment) -> Bool {
         guard lastHeard.duration(to: now) > limit else { return false }
         return begin()
     }
@@ -40,7 +40,7 @@ struct SilenceDetector {
     }
 
     /// How long one may wait before looking again, nil while silent anyway.
-    func timeToLimit(at now: SuspendingClock.Instant) -> Duration? {
+    func timeToLimit(at now: MonotonicMoment) -> Duration? {
         isSilent ? nil : max(.zero, limit - lastHeard.duration(to: now))
     }
 }

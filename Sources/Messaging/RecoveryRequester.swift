@@ -7,6 +7,11 @@ public struct RecoveryAnswer: Hashable, Sendable {
 
     /// What came before the reply: the original messages of a REPLAY, in their order, or why one cannot be read.
     public let messages: [Result<Message, ReceptionError>]
+
+    public init(reply: RecoveryReply, messages: [Result<Message, ReceptionError>]) {
+        self.reply = reply
+        self.messages = messages
+    }
 }
 
 /// Asks a station's recovery endpoint.

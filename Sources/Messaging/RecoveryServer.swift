@@ -90,7 +90,7 @@ public final class RecoveryServer: Sendable {
 
     deinit { close() }
 
-    /// Stops answering and gives the endpoint back. A second call does nothing.
+    /// Stops answering; ZeroMQ gives the endpoint back a moment later. A second call does nothing.
     ///
     /// - Precondition: Not called by the source, whose queue this waits for.
     public func close() {

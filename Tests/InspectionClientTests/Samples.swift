@@ -20,6 +20,25 @@ enum Samples {
             lastPartID: nil, lastSequence: last, partsInFlight: 0, oldestInFlightMilliseconds: nil,
             lastFrameAgeMilliseconds: nil)
     }
+
+    static func snapshot(
+        _ last: LastSequences = LastSequences(), session: SessionNumber = 1, station: StationName
+    ) -> StationSnapshot {
+        StationSnapshot(
+            station: station, session: session,
+            state: StateReport(
+                state: .running, ready: true, flags: [], since: UTCTimestamp(microsecondsSince1970: 0), reason: nil,
+                recipe: "bottle", modelSHA256: nil, configurationSHA256: nil, version: "1"),
+            lastPartID: nil, lastSequence: last, replayable: [:])
+    }
+
+    static func greeting(
+        boot: String = "boot", at microseconds: UInt64 = 0, session: SessionNumber = 1, station: StationName
+    ) -> StationGreeting {
+        StationGreeting(
+            bootID: boot, station: station, session: session, monotonicMicroseconds: microseconds,
+            sentAt: UTCTimestamp(microsecondsSince1970: 0))
+    }
 }
 
 /// A station that numbers what it says; its clock stands still unless it is moved.

@@ -11,6 +11,7 @@ import Testing
             switch kind {
             case .verdict: .verdict(Samples.verdict)
             case .reject: .reject(Samples.verdict)
+            case .result: .result(Samples.result)
             default: .heartbeat(Samples.heartbeat(last))
             }
         return Message(
@@ -81,7 +82,9 @@ import Testing
     @Test func afterARestartCountingBeginsAtOne() throws {
         var monitor = SequenceMonitor()
         _ = try monitor.observe(message(.verdict, 500))
-        #expect(try monitor.observe(message(.verdict, 3, session: 2)) == [hole(.verdict, 1...2, session: 2)])
+        let tail = try hole(.verdict, 501...SequenceNumber(.max))
+        #expect(try monitor.observe(message(.verdict, 3, session: 2)) == [tail, hole(.verdict, 1...2, session: 2)])
+        #expect(tail.isOpenEnded, "nobody knows whether there was a number 501")
         #expect(try monitor.observe(message(.verdict, 4, session: 2)) == [])
     }
 
@@ -90,6 +93,67 @@ import Testing
         _ = try monitor.observe(message(.verdict, 5))
         #expect(try monitor.observe(message(.verdict, 90, station: "b")) == [])
         #expect(try monitor.observe(message(.verdict, 6)) == [])
+    }
+
+    @Test func aSessionThatEndedLeavesAnOpenEndOfEachKindThatWasHeard() throws {
+        var monitor = SequenceMonitor()
+        _ = try monitor.observe(message(.heartbeat, 3, last: LastSequences(verdict: 4, reject: 2)))
+        #expect(try monitor.observe(message(.heartbeat, 1, session: 2)) == [])
+        _ = try monitor.observe(message(.reject, 1, session: 2))
+        #expect(
+            try monitor.observe(message(.heartbeat, 1, session: 3)) == [
+                hole(.reject, 2...SequenceNumber(.max), session: 2)
+            ])
+    }
+
+    @Test func whatWasSentAfterTheSnapshotIsMissing() throws {
+        var monitor = SequenceMonitor()
+        monitor.begin(at: Samples.snapshot(LastSequences(verdict: 5), station: try StationName("a")))
+        #expect(try monitor.observe(message(.verdict, 8)) == [hole(.verdict, 6...7)])
+        #expect(try monitor.observe(message(.reject, 3)) == [hole(.reject, 1...2)], "none had been sent")
+    }
+
+    @Test func aSnapshotThatComesAfterTheFirstMessageChangesNothing() throws {
+        var monitor = SequenceMonitor()
+        _ = try monitor.observe(message(.verdict, 8))
+        monitor.begin(at: Samples.snapshot(LastSequences(verdict: 5), station: try StationName("a")))
+        monitor.begin(at: Samples.snapshot(LastSequences(verdict: 5), session: 9, station: try StationName("a")))
+        #expect(try monitor.observe(message(.verdict, 9)) == [])
+    }
+
+    @Test func aReaderThatGoesOnMissesWhatWasSentSince() throws {
+        var first = SequenceMonitor()
+        _ = try first.observe(message(.verdict, 8))
+        let position = try #require(first.position(at: try StationName("a")))
+        #expect(position.last == [.verdict: 8])
+        var sameSession = SequenceMonitor(resumingAt: position)
+        #expect(try sameSession.observe(message(.verdict, 12)) == [hole(.verdict, 9...11)])
+        var nextSession = SequenceMonitor(resumingAt: position)
+        #expect(
+            try nextSession.observe(message(.verdict, 2, session: 2)) == [
+                hole(.verdict, 9...SequenceNumber(.max)), hole(.verdict, 1...1, session: 2),
+            ])
+    }
+
+    /// Results come on another socket, so the heartbeat that tells of one may be here first.
+    @Test func theLastResultsAreMissingASecondAfterTheHeartbeatThatToldOfThem() throws {
+        func beat(_ sequence: SequenceNumber, _ result: SequenceNumber, at microseconds: UInt64) throws -> Message {
+            Message(
+                envelope: Envelope(
+                    station: try StationName("a"), session: 1, sequence: sequence,
+                    sentAt: UTCTimestamp(microsecondsSince1970: 0), sentMonotonicMicroseconds: microseconds),
+                body: .heartbeat(Samples.heartbeat(LastSequences(result: result))))
+        }
+        var verdictsOnly = SequenceMonitor()
+        var monitor = SequenceMonitor()
+        _ = try monitor.observe(message(.result, 5))
+        for early in [try beat(1, 7, at: 0), try beat(2, 8, at: 999_999)] {
+            #expect(monitor.observe(early) == [])
+            #expect(verdictsOnly.observe(early) == [])
+        }
+        #expect(try monitor.observe(beat(3, 9, at: 1_000_000)) == [hole(.result, 6...7)])
+        #expect(try verdictsOnly.observe(beat(3, 9, at: 1_000_000)) == [], "this reader wants no results")
+        #expect(try monitor.observe(beat(4, 9, at: 2_000_000)) == [hole(.result, 8...9)])
     }
 
     @Test func theLargestNumberIsNoTrouble() throws {

@@ -3,7 +3,7 @@ import Testing
 @testable import InspectionClient
 
 @Suite struct SilenceDetectorTests {
-    private let start = SuspendingClock.now
+    private let start = MonotonicMoment(microseconds: 1_000_000)
     private var detector: SilenceDetector
 
     init() {
@@ -11,25 +11,25 @@ import Testing
     }
 
     @Test mutating func exactlyTheLimitIsNotYetSilence() {
-        let atTheLimit = detector.noticesSilence(at: start + .milliseconds(350))
-        let beyond = detector.noticesSilence(at: start + .microseconds(350_001))
+        let atTheLimit = detector.noticesSilence(at: start.advanced(by: .milliseconds(350)))
+        let beyond = detector.noticesSilence(at: start.advanced(by: .microseconds(350_001)))
         #expect((atTheLimit, beyond) == (false, true))
     }
 
     @Test mutating func everySilenceIsNoticedOnceAndEndsWithItsLength() {
-        let noticed = [1, 2, 3].map { detector.noticesSilence(at: start + .seconds($0)) }
+        let noticed = [1, 2, 3].map { detector.noticesSilence(at: start.advanced(by: .seconds($0))) }
         #expect(noticed == [true, false, false])
-        let ends = [10, 11].map { detector.heard(at: start + .seconds($0)) }
+        let ends = [10, 11].map { detector.heard(at: start.advanced(by: .seconds($0))) }
         #expect(ends == [.seconds(10), nil])
-        let again = detector.noticesSilence(at: start + .seconds(12))
+        let again = detector.noticesSilence(at: start.advanced(by: .seconds(12)))
         #expect(again)
     }
 
     @Test mutating func theWaitEndsAtTheLimitAndDuringSilenceNever() {
-        #expect(detector.timeToLimit(at: start + .milliseconds(100)) == .milliseconds(250))
-        #expect(detector.timeToLimit(at: start + .milliseconds(400)) == .zero)
-        _ = detector.noticesSilence(at: start + .milliseconds(400))
-        #expect(detector.timeToLimit(at: start + .milliseconds(400)) == nil)
+        #expect(detector.timeToLimit(at: start.advanced(by: .milliseconds(100))) == .milliseconds(250))
+        #expect(detector.timeToLimit(at: start.advanced(by: .milliseconds(400))) == .zero)
+        _ = detector.noticesSilence(at: start.advanced(by: .milliseconds(400)))
+        #expect(detector.timeToLimit(at: start.advanced(by: .milliseconds(400))) == nil)
     }
 
     @Test mutating func theStationsOwnTimesShowASilenceToo() {

@@ -16,6 +16,15 @@ import Testing
             binding: endpoint ?? Endpoint("tcp://127.0.0.1:*"), in: Context(), source: source, permits: permits)
     }
 
+    /// ZeroMQ gives an endpoint back some time after its socket was closed.
+    private func server(_ source: StationStandIn, after closed: RecoveryServer) throws -> RecoveryServer {
+        let deadline = SuspendingClock.now + Self.limit
+        while true {
+            if let server = try? server(source, at: closed.endpoint) { return server }
+            try #require(SuspendingClock.now < deadline, "the endpoint stays in use")
+        }
+    }
+
     private func hello(
         _ requester: inout RecoveryRequester, timeout: Duration = limit
     ) throws -> StationGreeting {
@@ -152,7 +161,8 @@ import Testing
     @Test func aREQSocketsEmptyPartComesBack() throws {
         let server = try server(StationStandIn())
         let answer = try ask([[], RecoveryRequest(id: 3, verb: .hello).encoded()], on: dealer(server.endpoint))
-        #expect(answer.count == 2 && answer[0] == [])
+        try #require(answer.count == 2)
+        #expect(answer[0] == [])
         #expect(try RecoveryReply(json: answer[1]).id == 3)
     }
 
@@ -232,16 +242,19 @@ import Testing
         // It reads what is there, asks again, and hears that it has missed something; then it is served again.
         let hellos = asked + 1
         try #require(waitUntil { loop.counts.answered + loop.counts.dropped == hellos + asked })
+        var answers: [RecoveryReply.Body] = []
         for _ in 0..<(loop.counts.answered - hellos) {
-            try #require(try lazy.receive(timeout: Self.limit) != nil)
+            let parts = try #require(try lazy.receive(timeout: Self.limit))
+            answers.append(try RecoveryReply(json: #require(parts.last)).body)
         }
         let command = RecoveryRequest(id: 1_000_000, verb: .command(.reset)).encoded()
-        guard case .error(let failure) = try RecoveryReply(json: #require(ask([command], on: lazy).last)).body else {
-            Issue.record("not told to start anew")
-            return
+        let last = try RecoveryReply(json: #require(ask([command], on: lazy).last)).body
+        // Where there was room in between, it has heard it there already.
+        let wasTold = (answers + [last]).contains { body in
+            if case .error(let failure) = body { failure.code == .startAnew } else { false }
         }
-        #expect(failure.code == .startAnew)
-        #expect(station.commands == [], "what is refused is not carried out")
+        #expect(wasTold, "never told to start anew")
+        #expect(station.commands == (last == .command(.reset, .accepted) ? [.reset] : []))
         let snapshot = RecoveryRequest(id: 2_000_000, verb: .snapshot).encoded()
         guard case .snapshot = try RecoveryReply(json: #require(ask([snapshot], on: lazy).last)).body else {
             Issue.record("no snapshot after starting anew")
@@ -257,7 +270,7 @@ import Testing
         #expect(try hello(&requester).session == 1)
         first.close()
         first.close()
-        let second = try server(StationStandIn(session: 2), at: first.endpoint)
+        let second = try server(StationStandIn(session: 2), after: first)
         let deadline = SuspendingClock.now + Self.limit
         var session: SessionNumber?
         while session == nil {
@@ -278,7 +291,7 @@ import Testing
             _ = try requester.ask(.command(.reset), timeout: .milliseconds(300))
         }
         let station = StationStandIn(session: 2)
-        let second = try server(station, at: first.endpoint)
+        let second = try server(station, after: first)
         #expect(try hello(&requester).session == 2)
         #expect(waitUntil { second.counts.answered == 1 })
         #expect(station.commands == [])
