@@ -17,6 +17,7 @@ final class DecisionDesk: @unchecked Sendable {
         var terms: PartTable.Terms
         var starvedAfter: Duration
         var stallLimit: Duration
+        var lineStop: StationConfiguration.LineStop
         var configurationSHA256: String?
         var version: String
     }
@@ -44,6 +45,7 @@ final class DecisionDesk: @unchecked Sendable {
     private var tickTimer: (any DispatchSourceTimer)?
     private var deadlineTimer: (any DispatchSourceTimer)?
     private var remarks: [String: Int] = [:]
+    private var lineStop: LineStopLatch
 
     init(
         _ configuration: Configuration, outputs: [any InspectionOutput], record: (any RecordKeeper)?,
@@ -56,6 +58,7 @@ final class DecisionDesk: @unchecked Sendable {
         self.wallClock = wallClock
         self.logger = logger
         table = PartTable(terms: configuration.terms)
+        lineStop = LineStopLatch(limits: configuration.lineStop)
         stateSince = wallClock.now
     }
 
@@ -125,6 +128,22 @@ final class DecisionDesk: @unchecked Sendable {
             condition.sourceFailure = reason
             condition.hasFrames = false
             updateState()
+        }
+    }
+
+    /// Releases the line stop.
+    ///
+    /// - Returns: Whether there was one.
+    func resetLineStop() -> Bool {
+        queue.sync {
+            guard lineStop.cause != nil else { return false }
+            lineStop.reset()
+            condition.lineStop = nil
+            logger.notice("line stop reset")
+            // Nobody knows how long the line stood: parts are expected from now on.
+            lastTrigger = clock.now
+            updateState()
+            return true
         }
     }
 
@@ -253,7 +272,8 @@ final class DecisionDesk: @unchecked Sendable {
     private func heartbeat(at now: MonotonicInstant) -> Heartbeat {
         Heartbeat(
             count: heartbeats, periodMilliseconds: Int(Self.tickPeriod.nanoseconds / 1_000_000), state: state,
-            ready: isReady, running: state.isRunning, lineStopRequest: false, lastPartID: table.lastPartID,
+            ready: isReady, running: state.isRunning, lineStopRequest: lineStop.cause != nil,
+            lastPartID: table.lastPartID,
             lastSequence: LastSequences(
                 verdict: sequences[.verdict], reject: sequences[.reject], result: sequences[.result]),
             partsInFlight: table.inFlight,
@@ -263,8 +283,11 @@ final class DecisionDesk: @unchecked Sendable {
 
     private func emit(_ bodies: [MessageBody]) {
         for body in bodies {
-            if case .verdict(let verdict) = body, verdict.disposition == .reject, !verdict.inspected {
-                remarks["part rejected without inspection: \(verdict.reason.text)", default: 0] += 1
+            if case .verdict(let verdict) = body {
+                lineStop.observe(verdict)
+                if verdict.disposition == .reject, !verdict.inspected {
+                    remarks["part rejected without inspection: \(verdict.reason.text)", default: 0] += 1
+                }
             }
             let sequence = SequenceNumber((sequences[body.kind]?.value ?? 0) + 1)
             sequences[body.kind] = sequence
@@ -274,6 +297,10 @@ final class DecisionDesk: @unchecked Sendable {
                 sentMonotonicMicroseconds: now.monotonic.microseconds)
             let message = Message(envelope: envelope, body: body)
             for output in outputs { output.send(message) }
+        }
+        if let cause = lineStop.cause, condition.lineStop == nil {
+            condition.lineStop = cause.description
+            updateState()
         }
     }
 

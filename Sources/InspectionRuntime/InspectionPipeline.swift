@@ -81,6 +81,9 @@ public final class InspectionPipeline: Sendable {
         /// give no frame.
         public var stallLimit = Duration.seconds(5)
 
+        /// After what the line should stop.
+        public var lineStop = StationConfiguration.LineStop()
+
         /// Digest of the station's file, hexadecimal.
         public var configurationSHA256: String?
         public var version: String
@@ -131,6 +134,7 @@ public final class InspectionPipeline: Sendable {
             DecisionDesk.Configuration(
                 station: configuration.station, session: configuration.session, terms: terms,
                 starvedAfter: configuration.starvedAfter, stallLimit: configuration.stallLimit,
+                lineStop: configuration.lineStop,
                 configurationSHA256: configuration.configurationSHA256, version: configuration.version),
             outputs: outputs, record: record, clock: clock, wallClock: wallClock, logger: logger)
         stages = InspectionStages(
@@ -212,6 +216,18 @@ public final class InspectionPipeline: Sendable {
     public func stop() {
         isStopping.withLock { $0 = true }
         source.withLock { $0 }?.stop()
+    }
+
+    /// Carries out a command that somebody may give; what comes of it is published.
+    public func perform(_ command: StationCommand) -> CommandAnswer {
+        switch command {
+        case .reset:
+            desk.resetLineStop() ? .accepted : .refused(CommandRefusal(.wrongState, "no line stop holds the station"))
+        case .arm:
+            .refused(CommandRefusal(.notConfigured, "the station arms itself as soon as frames come"))
+        case .trigger:
+            .refused(CommandRefusal(.notConfigured, "frames trigger the parts of this station, not commands"))
+        }
     }
 
     /// Ends the heartbeat and lets the outputs finish. Nothing is sent afterwards.

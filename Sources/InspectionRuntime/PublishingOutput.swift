@@ -11,6 +11,7 @@ public final class PublishingOutput: InspectionOutput {
     public typealias Send = @Sendable (EncodedMessage) throws -> Void
 
     private let sendVerdicts: Send
+    private let published: @Sendable (EncodedMessage) -> Void
     private let results: Stage<Message>
     private let faults: Lock<[String: Int]>
     private let logger: Logger
@@ -18,16 +19,20 @@ public final class PublishingOutput: InspectionOutput {
     /// - Parameters:
     ///   - verdicts: Sends on PUB A without waiting.
     ///   - results: Sends on PUB B without waiting.
+    ///   - published: Sees every message as it goes out, whether ZeroMQ took it or not; of each kind in the order of their
+    ///     numbers, and without waiting.
     public init(
         verdicts: @escaping Send, results: @escaping Send, mailbox: MailboxConfiguration,
-        clock: any MonotonicClock = SystemMonotonicClock(), logger: Logger
+        clock: any MonotonicClock = SystemMonotonicClock(), logger: Logger,
+        published: @escaping @Sendable (EncodedMessage) -> Void = { _ in }
     ) {
         let faults = Lock<[String: Int]>([:])
         sendVerdicts = verdicts
+        self.published = published
         self.faults = faults
         self.logger = logger
         self.results = Stage("beltwatch.publish", mailbox: mailbox, clock: clock) { message in
-            Self.publish(message, through: results, faults)
+            Self.publish(message, through: results, published, faults)
         } discard: { _ in
             faults.withLock { $0["result discarded, the mailbox is full", default: 0] += 1 }
         }
@@ -35,10 +40,10 @@ public final class PublishingOutput: InspectionOutput {
 
     public func send(_ message: Message) {
         switch message.body {
-        case .verdict, .reject, .heartbeat: Self.publish(message, through: sendVerdicts, faults)
+        case .verdict, .reject, .heartbeat: Self.publish(message, through: sendVerdicts, published, faults)
         case .result: results.submit(message)
         case .state:
-            Self.publish(message, through: sendVerdicts, faults)
+            Self.publish(message, through: sendVerdicts, published, faults)
             // Comes once a second, which is often enough to hear of repeated faults.
             logFaults()
         }
@@ -49,11 +54,14 @@ public final class PublishingOutput: InspectionOutput {
         logFaults()
     }
 
-    private static func publish(_ message: Message, through send: Send, _ faults: Lock<[String: Int]>) {
+    private static func publish(
+        _ message: Message, through send: Send, _ published: (EncodedMessage) -> Void, _ faults: Lock<[String: Int]>
+    ) {
         do {
-            try send(
-                EncodedMessage(
-                    topic: message.topic, sequence: message.envelope.sequence, json: try message.encoded()))
+            let encoded = EncodedMessage(
+                topic: message.topic, sequence: message.envelope.sequence, json: try message.encoded())
+            published(encoded)
+            try send(encoded)
         } catch {
             faults.withLock { $0["\(message.body.kind.rawValue) not sent: \(error)", default: 0] += 1 }
         }

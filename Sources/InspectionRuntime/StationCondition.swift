@@ -31,6 +31,9 @@ struct StationCondition: Hashable, Sendable {
 
     /// Why nothing can be recorded.
     var recordFailure: String?
+
+    /// Why the line should stop; passes when somebody resets it.
+    var lineStop: String?
     var ending: Ending?
 
     var state: InspectionState {
@@ -42,6 +45,7 @@ struct StationCondition: Hashable, Sendable {
         if recordFailure != nil || sourceFailure != nil || stall != nil { return .error }
         guard isStarted else { return .preoperational }
         guard hasFrames else { return .initialized }
+        if lineStop != nil { return .held }
         return isStarved ? .starved : .running
     }
 
@@ -51,7 +55,7 @@ struct StationCondition: Hashable, Sendable {
         case .stopped: "stopped"
         case .sourceEnded: "the source ended"
         case .failed(let reason): reason
-        case nil: recordFailure ?? sourceFailure ?? stall
+        case nil: recordFailure ?? sourceFailure ?? stall ?? lineStop
         }
     }
 }

@@ -57,6 +57,9 @@ public struct StationConfiguration: Hashable, Sendable {
     /// `journal`: how what the station said is kept.
     public var journal: Journal
 
+    /// `line_stop`: after what the line should stop; by default never.
+    public var lineStop: LineStop
+
     public struct Source: Hashable, Sendable {
         /// `source.pipeline`, a gst-launch string up to where the frames are; or `source.pipeline_file`, the path of a
         /// file that holds one.
@@ -87,6 +90,10 @@ public struct StationConfiguration: Hashable, Sendable {
 
         /// `endpoints.results`: PUB B, with `result/`.
         public var results: Endpoint
+
+        /// `endpoints.recovery`: ROUTER, where readers ask for what they missed, and commands come in. Commands need an ipc
+        /// endpoint, whose directory says who may give them. Nil: what was missed stays missed.
+        public var recovery: Endpoint?
     }
 
     public struct Journal: Hashable, Sendable {
@@ -106,6 +113,21 @@ public struct StationConfiguration: Hashable, Sendable {
         public var reserve = 16 << 20
 
         public init() {}
+    }
+
+    /// How much is too much. Then the state is `held`, heartbeats ask for a line stop and every part is rejected as
+    /// `not_ready`, until the command `Reset` or a restart.
+    public struct LineStop: Hashable, Sendable {
+        /// `line_stop.consecutive_rejects`: so many rejects in a row, 1…100,000.
+        public var consecutiveRejects: Int?
+
+        /// `line_stop.uninspected`: so many parts in a row that nothing looked at, 1…100,000.
+        public var uninspected: Int?
+
+        public init(consecutiveRejects: Int? = nil, uninspected: Int? = nil) {
+            self.consecutiveRejects = consecutiveRejects
+            self.uninspected = uninspected
+        }
     }
 
     /// One mailbox before each stage. See `OverflowPolicy` for `overflow`; `capacity` is 1…1024.
@@ -156,6 +178,7 @@ extension StationConfiguration {
         case latencyBudget = "latency_budget"
         case starvedAfter = "starved_after"
         case stallLimit = "stall_limit"
+        case lineStop = "line_stop"
     }
 
     enum SourceKey: String, CaseIterable {
@@ -176,10 +199,14 @@ extension StationConfiguration {
         case minimumContrast = "minimum_contrast"
         case maximumSaturatedShare = "maximum_saturated_share"
     }
-    enum EndpointKey: String, CaseIterable { case verdicts, results }
+    enum EndpointKey: String, CaseIterable { case verdicts, results, recovery }
     enum JournalKey: String, CaseIterable {
         case syncWindow = "sync_window"
         case keep, size, reserve
+    }
+    enum LineStopKey: String, CaseIterable {
+        case consecutiveRejects = "consecutive_rejects"
+        case uninspected
     }
     enum MailboxesKey: String, CaseIterable { case gate, preprocess, score, fuse, publish, journal }
     enum MailboxKey: String, CaseIterable { case capacity, overflow }
@@ -227,6 +254,7 @@ extension StationConfiguration {
         stallLimit = try root.duration(.stallLimit, in: .milliseconds(100)...(.seconds(600))) ?? .seconds(5)
         endpoints = try Self.endpoints(root)
         journal = try Self.journal(root)
+        lineStop = try Self.lineStop(root)
     }
 
     private static func station(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> StationName {
@@ -339,16 +367,32 @@ extension StationConfiguration {
         }
         // Beyond loopback everybody on the network could read and forge: that waits for keys.
         let expected = "tcp on the loopback, such as tcp://127.0.0.1:5556 or tcp://127.0.0.1:*, or an ipc:// path"
+        func optional(_ key: EndpointKey) throws(ConfigurationError) -> Endpoint? {
+            try section.value(key, expected, where: \.isLocal) { scalar, _ in try? Endpoint(scalar.string) }
+        }
         func endpoint(_ key: EndpointKey) throws(ConfigurationError) -> Endpoint {
-            let value = try section.value(key, expected, where: \.isLocal) { scalar, _ in try? Endpoint(scalar.string) }
-            return try section.required(key, expected, value)
+            try section.required(key, expected, try optional(key))
         }
-        let endpoints = Endpoints(verdicts: try endpoint(.verdicts), results: try endpoint(.results))
-        if endpoints.verdicts == endpoints.results, !endpoints.verdicts.picksFreePort {
+        let endpoints = Endpoints(
+            verdicts: try endpoint(.verdicts), results: try endpoint(.results), recovery: try optional(.recovery))
+        func requireAnother(_ key: EndpointKey, _ endpoint: Endpoint?, than other: EndpointKey, _ taken: Endpoint)
+            throws(ConfigurationError)
+        {
+            guard let endpoint, endpoint == taken, !endpoint.picksFreePort else { return }
             throw section.error(
-                .results, .outOfRange(found: "'\(endpoints.results)'", expected: "another endpoint than 'verdicts'"))
+                key, .outOfRange(found: "'\(endpoint)'", expected: "another endpoint than '\(other.rawValue)'"))
         }
+        try requireAnother(.results, endpoints.results, than: .verdicts, endpoints.verdicts)
+        try requireAnother(.recovery, endpoints.recovery, than: .verdicts, endpoints.verdicts)
+        try requireAnother(.recovery, endpoints.recovery, than: .results, endpoints.results)
         return endpoints
+    }
+
+    private static func lineStop(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> LineStop {
+        guard let section = try root.section(.lineStop, LineStopKey.self) else { return LineStop() }
+        return LineStop(
+            consecutiveRejects: try section.integer(.consecutiveRejects, in: 1...100_000, "rejects"),
+            uninspected: try section.integer(.uninspected, in: 1...100_000, "parts"))
     }
 
     private static func journal(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> Journal {

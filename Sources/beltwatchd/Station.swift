@@ -18,6 +18,7 @@ final class Station: Sendable {
     private let context: Context
     private let endpoints: [(key: String, publisher: Publisher)]
     private let journal: JournalWriter
+    private let recovery: RecoveryServer?
     private let pipeline: InspectionPipeline
     private let serviceManager: ServiceManagerLink?
 
@@ -56,16 +57,17 @@ final class Station: Sendable {
 
         let serviceManager = ServiceManagerLink(logger: logger)
         self.serviceManager = serviceManager
+        let memory = StationMemory(session: journal.session)
         let output = PublishingOutput(
             verdicts: { try verdicts.publish($0) }, results: { try results.publish($0) },
-            mailbox: configuration.mailboxes.publish, logger: logger)
+            mailbox: configuration.mailboxes.publish, logger: logger, published: { memory.keep($0) })
         let partIDs: ReservedPartIDs
         do throws(StationStateError) {
             partIDs = try ReservedPartIDs(journal: journal, logger: logger)
         } catch {
             throw .state(error)
         }
-        pipeline = InspectionPipeline(
+        let pipeline = InspectionPipeline(
             Self.lineConfiguration(plan, session: journal.session),
             model: InspectionPipeline.Model(
                 scorer: plan.detector, fusion: plan.detector.model.fusion,
@@ -73,8 +75,32 @@ final class Station: Sendable {
                     region: configuration.region ?? plan.detector.model.preprocessing.region),
                 healthLimits: configuration.imageHealth, sha256: plan.modelSHA256),
             // The journal first: a verdict goes out once it is handed over to be kept.
-            partIDs: partIDs, outputs: [journal, output] + (serviceManager.map { [$0] } ?? []), record: journal,
-            logger: logger, moved: { serviceManager?.feedWatchdog() })
+            partIDs: partIDs, outputs: [journal, memory, output] + (serviceManager.map { [$0] } ?? []),
+            record: journal, logger: logger, moved: { serviceManager?.feedWatchdog() })
+        self.pipeline = pipeline
+        recovery = try configuration.endpoints.recovery.map { endpoint throws(StationError) in
+            try Self.serveRecovery(
+                on: endpoint, in: context, logger,
+                source: StationRecovery(
+                    station: configuration.station, session: journal.session, memory: memory,
+                    journalPath: journal.files.database, commands: { pipeline.perform($0) }))
+        }
+    }
+
+    private static func serveRecovery(
+        on endpoint: Endpoint, in context: Context, _ logger: Logger, source: StationRecovery
+    ) throws(StationError) -> RecoveryServer {
+        do throws(SocketError) {
+            // Over ipc the directory says who may; over tcp nothing does before there are keys.
+            let isPermitted = if case .ipc = endpoint.transport { true } else { false }
+            return try RecoveryServer(binding: endpoint, in: context, source: source) { command, _ in
+                logger.notice(
+                    "command", metadata: ["name": "\(command.name.rawValue)", "permitted": "\(isPermitted)"])
+                return isPermitted
+            }
+        } catch {
+            throw .endpoint(key: "recovery", error)
+        }
     }
 
     private static func openJournal(_ plan: StationPlan, _ logger: Logger) throws(StationError) -> JournalWriter {
@@ -107,6 +133,7 @@ final class Station: Sendable {
         line.recipeRevision = station.recipeRevision
         line.starvedAfter = station.starvedAfter
         line.stallLimit = station.stallLimit
+        line.lineStop = station.lineStop
         line.configurationSHA256 = plan.configurationSHA256
         return line
     }
@@ -119,6 +146,10 @@ final class Station: Sendable {
             // For scripts that asked for any free port.
             print("publishing \(key) on \(publisher.endpoint)")
             logger.info("publishing", metadata: ["kind": "\(key)", "endpoint": "\(publisher.endpoint)"])
+        }
+        if let recovery {
+            print("answering recovery on \(recovery.endpoint)")
+            logger.info("answering", metadata: ["kind": "recovery", "endpoint": "\(recovery.endpoint)"])
         }
         fflush(nil)
 
@@ -135,6 +166,7 @@ final class Station: Sendable {
         let limit = max(line.latencyBudget, line.stallLimit) + Self.drainAllowance
         let hasDrained = waitForEvent(atMost: limit) { $0.contains(.lineEnded) }
         pipeline.shutDown()
+        recovery?.close()
         journal.close()
         for (_, publisher) in endpoints { publisher.close() }
         context.close()

@@ -83,7 +83,7 @@ final class RunningDaemon: Sendable {
 
     /// Waits until the daemon has said where it publishes.
     func endpoint(of key: String) throws -> Endpoint {
-        let prefix = "publishing \(key) on "
+        let prefix = key == "recovery" ? "answering recovery on " : "publishing \(key) on "
         let text = output.wait(atMost: .seconds(60)) { output -> String? in
             if output.exitStatus != nil { return "" }
             let line = output.text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()

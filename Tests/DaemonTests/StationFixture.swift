@@ -13,10 +13,15 @@ final class StationFixture: Sendable {
     /// - Parameters:
     ///   - source: The lines below `source:`.
     ///   - model: A path; the shared model by default.
+    ///   - recovery: The recovery endpoint; none by default. `ipc` is one in the fixture's directory.
     ///   - more: Further lines of the file.
-    init(source: [String], model: String? = nil, budget: String = "60s", more: [String] = []) throws {
+    init(
+        source: [String], model: String? = nil, budget: String = "60s", recovery: String? = nil, more: [String] = []
+    ) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "beltwatchd-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o750])
+        let recovery = recovery == "ipc" ? "ipc://\(directory)/recovery" : recovery
         let lines =
             [
                 "station: line1", "model: \(try model ?? SharedModel.path.get())", "state_directory: state",
@@ -24,6 +29,7 @@ final class StationFixture: Sendable {
             ]
             + source.map { "  \($0)" }
             + ["endpoints:", "  verdicts: tcp://127.0.0.1:*", "  results: tcp://127.0.0.1:*"]
+            + (recovery.map { ["  recovery: \($0)"] } ?? [])
             // A busy test machine is neither an overload nor a hung stage.
             + ["stall_limit: 10min", "mailboxes:"]
             + ["gate", "preprocess", "score", "fuse"].map { "  \($0): {capacity: 1, overflow: wait}" } + more

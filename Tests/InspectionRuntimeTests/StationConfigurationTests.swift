@@ -159,6 +159,12 @@ import Testing
             replacing: "127.0.0.1:5557", with: "127.0.0.1:5556", line: 11, key: "endpoints.results",
             words: ["another endpoint"]),
         Mistake(
+            replacing: "  results: tcp", with: "  recovery: tcp://127.0.0.1:5557\n  results: tcp", line: 11,
+            key: "endpoints.recovery", words: ["another endpoint than 'results'"]),
+        Mistake(
+            replacing: "model:", with: "line_stop: {consecutive_rejects: 0}\nmodel:", line: 2,
+            key: "line_stop.consecutive_rejects", words: ["1 to 100000"]),
+        Mistake(
             replacing: "  results: tcp://127.0.0.1:5557\n", with: "", line: 10, key: "endpoints.results",
             words: ["missing"]),
         Mistake(

@@ -1,0 +1,53 @@
+import InspectionProtocol
+import InspectionRuntime
+import Locking
+
+/// The last messages of a session and where the station stands, for readers that missed something.
+final class StationMemory: InspectionOutput {
+    private struct State {
+        var history: MessageHistory
+        var lastSequence = LastSequences()
+        var lastPartID: PartID?
+        var report: StateReport?
+    }
+
+    private let state: Lock<State>
+
+    init(session: SessionNumber) { state = Lock(State(history: MessageHistory(session: session))) }
+
+    func send(_ message: Message) {
+        let sequence = message.envelope.sequence
+        state.withLock { state in
+            switch message.body {
+            case .verdict(let verdict):
+                state.lastSequence.verdict = sequence
+                state.lastPartID = verdict.partID
+            case .reject: state.lastSequence.reject = sequence
+            case .result: state.lastSequence.result = sequence
+            case .state(let report): state.report = report
+            case .heartbeat: break
+            }
+        }
+    }
+
+    func flush() {}
+
+    /// Keeps a message as it goes out; of each kind in the order of their numbers.
+    func keep(_ message: EncodedMessage) { state.withLock { $0.history.append(message) } }
+
+    /// The oldest number that is kept of a kind.
+    func oldest(of kind: MessageKind) -> SequenceNumber? {
+        state.withLock { $0.history.range(of: kind)?.lowerBound }
+    }
+
+    func messages(_ range: ReplayRange, limit: ReplayLimit) throws(RecoveryFailure) -> ReplayPage {
+        // A copy shares the messages, and no publisher waits while they are searched.
+        let history = state.withLock { $0.history }
+        return try history.messages(range, limit: limit)
+    }
+
+    /// Where the station stands; nil before it has said so itself.
+    func standing() -> (report: StateReport, lastSequence: LastSequences, lastPartID: PartID?)? {
+        state.withLock { state in state.report.map { ($0, state.lastSequence, state.lastPartID) } }
+    }
+}

@@ -1,0 +1,127 @@
+import Imaging
+import InspectionProtocol
+import InspectionRuntime
+import Journal
+import Locking
+import Messaging
+
+/// What the recovery endpoint answers from: messages of late from memory, older ones from the journal.
+final class StationRecovery: RecoverySource {
+    private let station: StationName
+    private let session: SessionNumber
+    private let bootID: String
+    private let memory: StationMemory
+    private let journalPath: String
+    private let commands: @Sendable (StationCommand) -> CommandAnswer
+    private let clock = SystemMonotonicClock()
+    private let wallClock = SystemWallClock()
+
+    /// Opened when somebody asks for what is older than the memory; again after the journal was moved aside.
+    private let reader = Lock<JournalReader?>(nil)
+
+    /// - Parameter commands: Carries out a command that is allowed.
+    init(
+        station: StationName, session: SessionNumber, memory: StationMemory, journalPath: String,
+        commands: @escaping @Sendable (StationCommand) -> CommandAnswer
+    ) {
+        self.station = station
+        self.session = session
+        self.memory = memory
+        self.journalPath = journalPath
+        self.commands = commands
+        // Without a name for the boot nobody may take our clock for theirs; the session's is unique enough to differ.
+        bootID = StationGreeting.bootIDOfThisMachine() ?? "unknown-\(station)-\(session)"
+    }
+
+    func greeting() -> StationGreeting {
+        StationGreeting(
+            bootID: bootID, station: station, session: session, monotonicMicroseconds: clock.now.microseconds,
+            sentAt: wallClock.now)
+    }
+
+    func snapshot() throws(RecoveryFailure) -> StationSnapshot {
+        guard let (report, lastSequence, lastPartID) = memory.standing() else {
+            throw RecoveryFailure(.unavailable, "the station is starting; ask again")
+        }
+        var replayable: [MessageKind: ClosedRange<SequenceNumber>] = [:]
+        let last = [
+            (MessageKind.verdict, lastSequence.verdict), (.reject, lastSequence.reject),
+            (.result, lastSequence.result),
+        ]
+        for (kind, last) in last {
+            guard let last, let oldest = try oldest(of: kind), oldest <= last else { continue }
+            replayable[kind] = oldest...last
+        }
+        return StationSnapshot(
+            station: station, session: session, state: report, lastPartID: lastPartID, lastSequence: lastSequence,
+            replayable: replayable)
+    }
+
+    func messages(_ range: ReplayRange, limit: ReplayLimit) throws(RecoveryFailure) -> ReplayPage {
+        var older = range.sequences
+        if range.session == session {
+            guard let oldest = memory.oldest(of: range.kind), range.sequences.lowerBound < oldest else {
+                return try memory.messages(range, limit: limit)
+            }
+            // The journal up to where the memory begins; the next page comes from there.
+            if oldest <= older.upperBound { older = older.lowerBound...SequenceNumber(oldest.value - 1) }
+        }
+        let page = try journalled(range.kind, of: range.session, older, limit: limit)
+        if !page.messages.isEmpty || older.upperBound < range.sequences.upperBound { return page }
+        throw .gone(range, oldest: range.session == session ? try oldest(of: range.kind) : nil)
+    }
+
+    func perform(_ command: StationCommand, from peer: RecoveryPeer) -> CommandAnswer { commands(command) }
+
+    // MARK: - Journal
+
+    private func journalled(
+        _ kind: MessageKind, of session: SessionNumber, _ sequences: ClosedRange<SequenceNumber>, limit: ReplayLimit
+    ) throws(RecoveryFailure) -> ReplayPage {
+        let entries = try read { reader throws(JournalError) in
+            let entries = try reader.messages(kind, of: session, sequences, limit: limit.messageCount)
+            if entries.isEmpty, session != self.session, !(try reader.sessions().contains { $0.number == session }) {
+                return [JournalEntry]?.none
+            }
+            return entries
+        }
+        guard let entries else { throw .unknownSession(session, current: self.session) }
+        var page = ReplayPage(messages: [], next: sequences.lowerBound)
+        var bytes = 0
+        for entry in entries {
+            bytes += entry.json.count
+            if bytes > limit.byteCount, !page.messages.isEmpty { return page }
+            page.messages.append(
+                EncodedMessage(
+                    topic: Topic(station: station, kind: kind), sequence: entry.sequence, json: entry.json))
+            page.next = SequenceNumber(entry.sequence.value &+ 1)
+        }
+        if entries.count < limit.messageCount { page.next = SequenceNumber(sequences.upperBound.value &+ 1) }
+        return page
+    }
+
+    /// The oldest number that is kept anywhere, of the current session.
+    private func oldest(of kind: MessageKind) throws(RecoveryFailure) -> SequenceNumber? {
+        let onDisk = try read { reader throws(JournalError) in
+            try reader.messages(kind, of: session, 1...SequenceNumber(.max), limit: 1).first?.sequence
+        }
+        return [onDisk, memory.oldest(of: kind)].compactMap(\.self).min()
+    }
+
+    private func read<Value>(
+        _ body: (JournalReader) throws(JournalError) -> Value
+    ) throws(RecoveryFailure) -> Value {
+        do throws(JournalError) {
+            let reader = try reader.withLock { reader throws(JournalError) in
+                if let reader { return reader }
+                let opened = try JournalReader(path: journalPath)
+                reader = opened
+                return opened
+            }
+            return try body(reader)
+        } catch {
+            reader.withLock { $0 = nil }
+            throw RecoveryFailure(.unavailable, "the journal cannot be read: \(error); ask again later")
+        }
+    }
+}
