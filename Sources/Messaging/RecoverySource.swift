@@ -60,7 +60,7 @@ extension RecoverySource {
                         ? perform(command, from: peer)
                         : .refused(
                             CommandRefusal(
-                                .notPermitted, "this peer may not send commands; give it the role command")))
+                                .notPermitted, "commands are not taken here; the station's file says where they are")))
             }
         } catch {
             body = .error(error)

@@ -36,7 +36,7 @@ final class StationRecovery: RecoverySource {
     func greeting() -> StationGreeting {
         StationGreeting(
             bootID: bootID, station: station, session: session, monotonicMicroseconds: clock.now.microseconds,
-            sentAt: wallClock.now)
+            sentAt: wallClock.now, commands: [StationCommand.Name.reset.rawValue])
     }
 
     func snapshot() throws(RecoveryFailure) -> StationSnapshot {
