@@ -38,8 +38,8 @@ public enum CalibrationError: Error, Equatable, CustomStringConvertible {
             "the features of all \(count) pictures are equal; train with pictures of different good parts"
         case .budgetTooSmall(let budget, let count):
             """
-            a false-reject budget of \(budget) needs more than \(count) calibration parts; the smallest reachable with \
-            \(count) is \(1 / Double(count + 1))
+            a false-reject budget of \(budget) needs at least \(Int((1 / budget - 1 - 1e-9).rounded(.up))) calibration \
+            parts; the smallest reachable with \(count) is \((10_000 / Double(count + 1)).rounded(.up) / 10_000)
             """
         }
     }

@@ -87,7 +87,7 @@ struct Evaluate: ParsableCommand {
         try TIFFFile.write(picture.localisationMap(by: model), to: path)
         let canonical = picture.maps.canonical(by: model.mapQuantiles, options: model.mapOptions)
         try PNGWriter.write(
-            pixels: HeatMap.overlay(canonical, isLogistic: model.mapOptions.logistic, on: input),
+            pixels: HeatMap.overlay(canonical, options: model.mapOptions, on: input),
             width: ModelImage.side, height: ModelImage.side, channels: 3,
             to: URL(filePath: path).deletingPathExtension().path + ".png")
     }
@@ -99,7 +99,10 @@ struct Evaluate: ParsableCommand {
                 report: report)
             print(String(decoding: try JSONEncoder.plain.encode(output), as: UTF8.self))
         } else {
-            print("\(dataset.category), \(dataset.layout.rawValue) layout")
+            let model = session.model
+            print(
+                "\(dataset.category), \(dataset.layout.rawValue) layout, by a model of \(model.method.rawValue), "
+                    + "size \(model.size.rawValue)")
             print(report.table)
             if report.localisation == nil {
                 print("\nno 'ground_truth' folder, so the maps are not measured")

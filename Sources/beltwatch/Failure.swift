@@ -31,6 +31,10 @@ struct Failure: Error, CustomStringConvertible {
 func reportingErrors(_ work: () throws -> Void) throws {
     do {
         try work()
+        // What `print` could not write, such as the end of a result on a full disk, would be lost without a word.
+        guard fflush(nil) == 0 else {
+            throw Failure("standard output cannot be written, so the result is not complete", .outputFailed)
+        }
     } catch let error as ExitCode {
         throw error
     } catch let error as ValidationError {

@@ -1,3 +1,4 @@
+import AnomalyScoring
 import Foundation
 import Imaging
 import TensorKernels
@@ -11,17 +12,26 @@ enum HeatMap {
     /// back first, so that the colours mean the same for every method: exactly where both of the maps that it combines say
     /// the same, and nearly elsewhere.
     ///
+    /// What the networks do not look at, the frame of zeros around a padded map (`MapOptions.padMaps`), stays grey.
+    ///
     /// - Parameters:
     ///   - map: The canonical map, `[1, 256, 256]`.
-    ///   - isLogistic: Whether it is such a map (`MapOptions.logistic`).
+    ///   - options: How it was made.
     /// - Returns: 256×256 RGB pixels.
-    static func overlay(_ map: Tensor, isLogistic: Bool, on image: ModelImage) -> [UInt8] {
+    static func overlay(_ map: Tensor, options: MapOptions, on image: ModelImage) -> [UInt8] {
         precondition(map.count * 3 == image.pixels.count, "the map is not the picture's")
         var pixels = image.pixels
+        // Four of 64 cells on each side, and half a cell of what is interpolated.
+        let seen = options.padMaps ? 18..<ModelImage.side - 18 : 0..<ModelImage.side
         for i in 0..<map.count {
+            let (y, x) = i.quotientAndRemainder(dividingBy: ModelImage.side)
             let grey = (299 * Int(pixels[3 * i]) + 587 * Int(pixels[3 * i + 1]) + 114 * Int(pixels[3 * i + 2])) / 1000
+            guard seen.contains(y), seen.contains(x) else {
+                for channel in 0..<3 { pixels[3 * i + channel] = UInt8(grey) }
+                continue
+            }
             let value = map.values[i]
-            let colour = colour(of: isLogistic ? log(value / (1 - value)) : value)
+            let colour = colour(of: options.logistic ? log(value / (1 - value)) : value)
             let parts = [colour.red, colour.green, colour.blue]
             for channel in 0..<3 {
                 pixels[3 * i + channel] = UInt8(clamping: Int(0.5 * Float(grey) + 127.5 * parts[channel]))

@@ -50,6 +50,7 @@ struct TrainPictures {
                     found: measuring.images.count, needed: HeldOutSplit.minimumHeldOutCount)
             }
             _ = try HeldOutSplit.everythingTrains(count: loaded.images.count)
+            try Self.requireOthers(measuring.images, than: loaded.images)
             training = loaded.images
             heldOut = measuring.images
         } else {
@@ -64,6 +65,19 @@ struct TrainPictures {
             try command.methodOptions.penaltyImages.map {
                 try Self.penalty(in: $0, command: command, interruption: interruption)
             } ?? []
+    }
+
+    /// A threshold from pictures that the networks were trained with would promise what no other part keeps.
+    private static func requireOthers(_ measuring: [ModelImage], than training: [ModelImage]) throws {
+        let known = Set(training)
+        let shared = measuring.count { known.contains($0) }
+        guard shared == 0 else {
+            throw Failure(
+                """
+                \(shared) of the \(measuring.count) pictures that shall measure the result are among those to train with, \
+                so they would promise too much; measure with pictures of other parts
+                """, .unusableInput)
+        }
     }
 
     private static func penalty(

@@ -44,6 +44,25 @@ extension CommandTests {
             return flags.isSuperset(of: ["avx2", "fma"]) ? Array(allSets.prefix(2)) : ["baseline"]
         }()
 
+        /// A result that did not arrive must not look like one.
+        @Test func aResultThatCannotBeWrittenIsAnError() throws {
+            let process = Process()
+            process.executableURL = RunningCommand.program
+            process.arguments = ["benchmark", "--cpu", "--json"]
+            process.standardOutput = FileHandle(forWritingAtPath: "/dev/full")
+            let errors = Pipe()
+            process.standardError = errors
+            try process.run()
+            let text = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 73 && text.contains("standard output cannot be written"), "\(text)")
+        }
+
+        @Test func aDurationWithoutAModelIsRefused() throws {
+            try expectRefusal(
+                ["benchmark", "--cpu", "--duration", "3s"], status: 64, saying: "--duration is how long")
+        }
+
         @Test func thisCPUComputesRight() throws {
             try expectRight(try report(of: RunningCommand(["benchmark", "--cpu", "--json"])), sets: Self.nativeSets)
         }

@@ -1,3 +1,4 @@
+import AnomalyScoring
 import Foundation
 import Imaging
 import TensorKernels
@@ -10,8 +11,25 @@ import Testing
 
     /// The colour of a map that has one value everywhere, on a white picture.
     private func colour(of value: Float, isLogistic: Bool = false) -> [UInt8] {
+        var options = MapOptions()
+        options.padMaps = false
+        options.logistic = isLogistic
+        return Array(overlay(value, options).prefix(3))
+    }
+
+    private func overlay(_ value: Float, _ options: MapOptions) -> [UInt8] {
         let map = Tensor(shape: [1, 256, 256], values: Array(repeating: value, count: 256 * 256))
-        return Array(HeatMap.overlay(map, isLogistic: isLogistic, on: white).prefix(3))
+        return HeatMap.overlay(map, options: options, on: white)
+    }
+
+    /// Zero is no finding there, only nothing.
+    @Test func theFrameAroundAPaddedMapHasNoColour() {
+        let pixels = overlay(0.3, MapOptions())
+        func colour(_ y: Int, _ x: Int) -> [UInt8] { Array(pixels[3 * (y * 256 + x)..<3 * (y * 256 + x + 1)]) }
+        for place in [0, 17, 238, 255] {
+            #expect(colour(place, 128) == [255, 255, 255] && colour(128, place) == [255, 255, 255])
+        }
+        #expect(colour(18, 128) == [255, 127, 127] && colour(128, 237) == [255, 127, 127])
     }
 
     @Test func normalIsBlueSuspiciousYellowAndBadRed() {
@@ -29,7 +47,7 @@ import Testing
         #expect(zip(found, expected).allSatisfy { abs(Int($0) - Int($1)) <= 1 })
     }
 
-    /// The frame around a padded map is zero, and a value that is 1 but for rounding is as bad as can be.
+    /// A value that is 0 or 1 but for rounding is as good or bad as can be.
     @Test func theEndsOfALogisticMapHaveColours() {
         #expect(colour(of: 0, isLogistic: true) == colour(of: -1))
         #expect(colour(of: 1, isLogistic: true) == colour(of: 9))

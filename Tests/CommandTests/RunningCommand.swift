@@ -23,7 +23,7 @@ final class RunningCommand: Sendable {
     private static let limit: Duration = .seconds(600)
 
     /// Where SwiftPM puts executables: the directory that the test bundle itself runs from.
-    private static var program: URL {
+    static var program: URL {
         let tests = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         return URL(filePath: tests ?? CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "beltwatch")
     }

@@ -86,8 +86,16 @@ extension CommandTests {
                     + ["--out", directory.file("m.safetensors"), "--false-reject-budget", "0.01"]
             ).result()
             #expect(result.status == 65)
-            #expect(result.errors.contains("0.01"), "\(result.errors)")
+            #expect(result.errors.contains("0.01 needs at least 99 calibration parts"), "\(result.errors)")
             #expect(!result.errors.contains("training 1"), "\(result.errors)")
+        }
+
+        @Test func picturesCannotTrainAndMeasure() throws {
+            let directory = try TemporaryDirectory()
+            let pictures = try Self.folder(pictures: 15, broken: 0, in: directory)
+            try expectRefusal(
+                ["train", "--good", pictures, "--calibration", pictures, "--out", directory.file("m.safetensors")],
+                status: 65, saying: "15 of the 15 pictures that shall measure")
         }
 
         @Test func anInterruptedTrainingResumesToTheFileOfOneThatWasNot() throws {

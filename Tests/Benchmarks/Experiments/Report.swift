@@ -38,9 +38,7 @@ struct Report: ParsableCommand {
         let plan = ReportPlan(
             trays: trays, bottle: bottle, iterations: iterations, mediumIterations: mediumIterations,
             bottleIterations: bottleIterations ?? iterations)
-        if show {
-            try FileManager.default.createDirectory(atPath: workbench.work, withIntermediateDirectories: true)
-        } else {
+        if !show {
             let folder = try workbench.reporting { () throws(TrialError) in try WorkFolder(workbench.work) }
             try drawTrays(to: trays)
             try workbench.run(plan.trials)
@@ -50,6 +48,7 @@ struct Report: ParsableCommand {
         for trial in plan.trials { outcomes[trial.name] = try workbench.outcome(of: trial) }
         let report = ReportTables(plan: plan, outcomes: outcomes).text
         print(report)
+        if show { return }
         let path = "\(workbench.work)/report.md"
         try Data((report + "\n").utf8).write(to: URL(filePath: path), options: .atomic)
         note("the report is in '\(path)', every figure of each model in '\(workbench.work)/*/*.evaluation.json'")
