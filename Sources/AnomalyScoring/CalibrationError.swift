@@ -39,7 +39,7 @@ public enum CalibrationError: Error, Equatable, CustomStringConvertible {
         case .budgetTooSmall(let budget, let count):
             """
             a false-reject budget of \(budget) needs at least \(Int((1 / budget - 1 - 1e-9).rounded(.up))) calibration \
-            parts; the smallest reachable with \(count) is \((10_000 / Double(count + 1)).rounded(.up) / 10_000)
+            parts; the smallest reachable with \(count) is \((1_000_000 / Double(count + 1)).rounded(.up) / 1_000_000)
             """
         }
     }
