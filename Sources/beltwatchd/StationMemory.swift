@@ -41,9 +41,9 @@ final class StationMemory: InspectionOutput {
     }
 
     func messages(_ range: ReplayRange, limit: ReplayLimit) throws(RecoveryFailure) -> ReplayPage {
-        // A copy shares the messages, and no publisher waits while they are searched.
-        let history = state.withLock { $0.history }
-        return try history.messages(range, limit: limit)
+        // Under the lock, for a page at most: a copy that is alive would make the next message copy the whole history, on
+        // the decision path.
+        try state.withLock { state throws(RecoveryFailure) in try state.history.messages(range, limit: limit) }
     }
 
     /// Where the station stands; nil before it has said so itself.
