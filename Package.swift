@@ -62,12 +62,19 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
             ]),
 
+        .target(
+            name: "StationAssembly",
+            dependencies: [
+                "Archive", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal", "Locking", "Messaging",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         // The programs. The daemon never links Training.
         .executableTarget(
             name: "beltwatchd",
             dependencies: [
                 "AnomalyScoring", "Archive", "Capture", "ConvNets", "Imaging", "InspectionProtocol",
-                "InspectionRuntime", "Journal", "Locking", "Messaging", "TensorKernels",
+                "InspectionRuntime", "Journal", "Locking", "Messaging", "StationAssembly", "TensorKernels",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),

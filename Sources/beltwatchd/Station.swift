@@ -7,6 +7,7 @@ import Journal
 import Locking
 import Logging
 import Messaging
+import StationAssembly
 
 /// One running station: the line, its sockets, and the service manager that watches over it.
 final class Station: Sendable {

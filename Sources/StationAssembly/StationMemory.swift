@@ -3,7 +3,7 @@ import InspectionRuntime
 import Locking
 
 /// The last messages of a session and where the station stands, for readers that missed something.
-final class StationMemory: InspectionOutput {
+public final class StationMemory: InspectionOutput {
     private struct State {
         var history: MessageHistory
         var lastSequence = LastSequences()
@@ -13,9 +13,9 @@ final class StationMemory: InspectionOutput {
 
     private let state: Lock<State>
 
-    init(session: SessionNumber) { state = Lock(State(history: MessageHistory(session: session))) }
+    public init(session: SessionNumber) { state = Lock(State(history: MessageHistory(session: session))) }
 
-    func send(_ message: Message) {
+    public func send(_ message: Message) {
         let sequence = message.envelope.sequence
         state.withLock { state in
             switch message.body {
@@ -30,10 +30,10 @@ final class StationMemory: InspectionOutput {
         }
     }
 
-    func flush() {}
+    public func flush() {}
 
     /// Keeps a message as it goes out; of each kind in the order of their numbers.
-    func keep(_ message: EncodedMessage) { state.withLock { $0.history.append(message) } }
+    public func keep(_ message: EncodedMessage) { state.withLock { $0.history.append(message) } }
 
     /// The oldest number that is kept of a kind.
     func oldest(of kind: MessageKind) -> SequenceNumber? {

@@ -6,7 +6,7 @@ import Locking
 import Messaging
 
 /// What the recovery endpoint answers from: messages of late from memory, older ones from the journal.
-final class StationRecovery: RecoverySource {
+public final class StationRecovery: RecoverySource {
     private let station: StationName
     private let session: SessionNumber
     private let bootID: String
@@ -20,7 +20,7 @@ final class StationRecovery: RecoverySource {
     private let reader = Lock<JournalReader?>(nil)
 
     /// - Parameter commands: Carries out a command that is allowed.
-    init(
+    public init(
         station: StationName, session: SessionNumber, memory: StationMemory, journalPath: String,
         commands: @escaping @Sendable (StationCommand) -> CommandAnswer
     ) {
@@ -33,13 +33,13 @@ final class StationRecovery: RecoverySource {
         bootID = StationGreeting.bootIDOfThisMachine() ?? "unknown-\(station)-\(session)"
     }
 
-    func greeting() -> StationGreeting {
+    public func greeting() -> StationGreeting {
         StationGreeting(
             bootID: bootID, station: station, session: session, monotonicMicroseconds: clock.now.microseconds,
             sentAt: wallClock.now, commands: [StationCommand.Name.reset.rawValue])
     }
 
-    func snapshot() throws(RecoveryFailure) -> StationSnapshot {
+    public func snapshot() throws(RecoveryFailure) -> StationSnapshot {
         guard let (report, lastSequence, lastPartID) = memory.standing() else {
             throw RecoveryFailure(.unavailable, "the station is starting; ask again")
         }
@@ -57,7 +57,7 @@ final class StationRecovery: RecoverySource {
             replayable: replayable)
     }
 
-    func messages(_ range: ReplayRange, limit: ReplayLimit) throws(RecoveryFailure) -> ReplayPage {
+    public func messages(_ range: ReplayRange, limit: ReplayLimit) throws(RecoveryFailure) -> ReplayPage {
         var older = range.sequences
         if range.session == session {
             guard let oldest = memory.oldest(of: range.kind), range.sequences.lowerBound < oldest else {
@@ -71,7 +71,7 @@ final class StationRecovery: RecoverySource {
         throw .gone(range, oldest: range.session == session ? try oldest(of: range.kind) : nil)
     }
 
-    func perform(_ command: StationCommand, from peer: RecoveryPeer) -> CommandAnswer { commands(command) }
+    public func perform(_ command: StationCommand, from peer: RecoveryPeer) -> CommandAnswer { commands(command) }
 
     // MARK: - Journal
 

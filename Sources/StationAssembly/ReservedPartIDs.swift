@@ -7,7 +7,7 @@ import Locking
 import Logging
 
 /// Part ids that this station never gave and never will give again, reserved on disk ahead of need.
-final class ReservedPartIDs: PartIDSource {
+public final class ReservedPartIDs: PartIDSource {
     /// Ids per reservation. More means fewer syncs, and more ids skipped at each start.
     private static let blockSize: UInt64 = 1024
 
@@ -21,7 +21,7 @@ final class ReservedPartIDs: PartIDSource {
     private let stock: Lock<Stock>
     private let queue = DispatchQueue(label: "beltwatch.part-ids")
 
-    init(journal: JournalWriter, logger: Logger) throws(StationStateError) {
+    public init(journal: JournalWriter, logger: Logger) throws(StationStateError) {
         self.journal = journal
         self.logger = logger
         var stock = Stock()
@@ -29,7 +29,7 @@ final class ReservedPartIDs: PartIDSource {
         self.stock = Lock(stock)
     }
 
-    func next() throws -> PartID {
+    public func next() throws -> PartID {
         let (id, refills) = stock.withLock { stock in
             let id = stock.ids.next()
             let refills = stock.ids.count < Self.blockSize / 2 && !stock.isRefilling
