@@ -74,7 +74,7 @@ let package = Package(
             name: "beltwatchd",
             dependencies: [
                 "AnomalyScoring", "Archive", "Capture", "ConvNets", "Imaging", "InspectionProtocol",
-                "InspectionRuntime", "Journal", "Locking", "Messaging", "StationAssembly", "TensorKernels",
+                "InspectionRuntime", "Locking", "StationAssembly", "TensorKernels",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),

@@ -3,8 +3,7 @@ import Capture
 import ConvNets
 import AnomalyScoring
 import InspectionRuntime
-import Journal
-import Messaging
+import StationAssembly
 
 /// Why a station cannot start, or did not stop as it should.
 enum StationError: Error, CustomStringConvertible {
@@ -15,9 +14,7 @@ enum StationError: Error, CustomStringConvertible {
     case model(ModelFileError)
     case network(path: String, NetworkError)
     case selfTest(path: String, SelfTestError)
-    case state(StationStateError)
-    case journal(JournalError)
-    case endpoint(key: String, SocketError)
+    case line(StationLineError)
 
     /// After a request to stop, parts in flight were not answered in time.
     case didNotDrain
@@ -29,9 +26,7 @@ enum StationError: Error, CustomStringConvertible {
         case .model(let error): "\(error)"
         case .network(let path, let error): "model '\(path)' is refused: \(error)"
         case .selfTest(let path, let error): "model '\(path)' is refused: \(error)"
-        case .state(let error): "\(error)"
-        case .journal(let error): "\(error)"
-        case .endpoint(let key, let error): "'endpoints.\(key)': \(error)"
+        case .line(let error): "\(error)"
         case .didNotDrain: "a stage hangs and parts in flight could not be answered; the process ends all the same"
         }
     }
@@ -39,12 +34,12 @@ enum StationError: Error, CustomStringConvertible {
     /// As sysexits.h has them. 78 is not worth another try, and the unit does not make one.
     var exitStatus: Int32 {
         switch self {
-        case .configuration, .pipeline, .state(.heldByAnotherProcess): 78
+        case .configuration, .pipeline, .line(.state(.heldByAnotherProcess)): 78
         case .model(let error): error.isMissingFile ? 66 : 65
         case .network, .selfTest: 65
-        case .endpoint: 69
+        case .line(.endpoint): 69
         case .didNotDrain: 70
-        case .state, .journal: 73
+        case .line(.state), .line(.journal): 73
         }
     }
 }

@@ -1,0 +1,162 @@
+import Archive
+import InspectionProtocol
+import InspectionRuntime
+import Journal
+import Logging
+import Messaging
+
+/// A station's line, and everybody that hears it: the journal, both sockets, and the endpoint that sends again.
+///
+/// The daemon puts a camera before it and a service manager beside it. The load figure puts a generator before it, so
+/// that what is measured is what runs.
+public final class StationLine: Sendable {
+    public let journal: JournalWriter
+    public let pipeline: InspectionPipeline
+
+    /// PUB A.
+    public let verdicts: Publisher
+
+    /// PUB B.
+    public let results: Publisher
+
+    /// Nil where the station's file names no recovery endpoint.
+    public let recovery: RecoveryServer?
+    private let context: Context
+
+    /// Takes the state directory, opens the journal, binds the sockets, and begins to send heartbeats.
+    ///
+    /// - Parameters:
+    ///   - configurationSHA256: Digest of the station's file, hexadecimal.
+    ///   - listeners: Hear every message after the journal and the sockets, on `beltwatch.decide`.
+    ///   - moved: As `InspectionPipeline.init` has it.
+    public init(
+        _ configuration: StationConfiguration, configurationSHA256: String?, model: InspectionPipeline.Model,
+        listeners: [any InspectionOutput] = [], logger: Logger, moved: @escaping @Sendable () -> Void = {}
+    ) throws(StationLineError) {
+        let journal = try Self.openJournal(
+            configuration, configurationSHA256: configurationSHA256, modelSHA256: model.sha256, logger)
+        let context = Context()
+        let verdicts = try Self.bind("verdicts", configuration.endpoints.verdicts, .verdicts, in: context)
+        let results = try Self.bind("results", configuration.endpoints.results, .results, in: context)
+        let memory = StationMemory(session: journal.session)
+        let output = PublishingOutput(
+            verdicts: { try verdicts.publish($0) }, results: { try results.publish($0) },
+            mailbox: configuration.mailboxes.publish, logger: logger, published: { memory.keep($0) })
+        let partIDs: ReservedPartIDs
+        do throws(StationStateError) {
+            partIDs = try ReservedPartIDs(journal: journal, logger: logger)
+        } catch {
+            throw .state(error)
+        }
+        let pipeline = InspectionPipeline(
+            Self.lineConfiguration(configuration, configurationSHA256, session: journal.session), model: model,
+            // The journal first: a verdict goes out once it is handed over to be kept.
+            partIDs: partIDs, outputs: [journal, memory, output] + listeners, record: journal, logger: logger,
+            moved: moved)
+        self.journal = journal
+        self.context = context
+        self.verdicts = verdicts
+        self.results = results
+        self.pipeline = pipeline
+        recovery = try configuration.endpoints.recovery.map { endpoint throws(StationLineError) in
+            try Self.serveRecovery(
+                on: endpoint, in: context, logger,
+                source: StationRecovery(
+                    station: configuration.station, session: journal.session, memory: memory,
+                    journalPath: journal.files.database, commands: { pipeline.perform($0) }))
+        }
+    }
+
+    /// Ends the heartbeat, keeps and sends what is left, and gives sockets and directory back.
+    ///
+    /// To be called when the pipeline's run is over, or will not be waited for any longer.
+    public func shutDown() {
+        pipeline.shutDown()
+        recovery?.close()
+        journal.close()
+        verdicts.close()
+        results.close()
+        context.close()
+    }
+
+    // MARK: Parts
+
+    private static func bind(
+        _ key: String, _ endpoint: Endpoint, _ settings: Publisher.Configuration, in context: Context
+    ) throws(StationLineError) -> Publisher {
+        do throws(SocketError) {
+            return try Publisher(binding: endpoint, in: context, configuration: settings)
+        } catch {
+            throw .endpoint(key: key, error)
+        }
+    }
+
+    private static func serveRecovery(
+        on endpoint: Endpoint, in context: Context, _ logger: Logger, source: StationRecovery
+    ) throws(StationLineError) -> RecoveryServer {
+        do throws(SocketError) {
+            // Over ipc the directory says who may; over tcp nothing does before there are keys.
+            let isPermitted = if case .ipc = endpoint.transport { true } else { false }
+            return try RecoveryServer(binding: endpoint, in: context, source: source) { command, _ in
+                logger.notice(
+                    "command", metadata: ["name": "\(command.name.rawValue)", "permitted": "\(isPermitted)"])
+                return isPermitted
+            }
+        } catch {
+            throw .endpoint(key: "recovery", error)
+        }
+    }
+
+    private static func openJournal(
+        _ configuration: StationConfiguration, configurationSHA256: String?, modelSHA256: String?, _ logger: Logger
+    ) throws(StationLineError) -> JournalWriter {
+        let directory: StationDirectory
+        do throws(StationStateError) {
+            directory = try StationDirectory(taking: configuration.stateDirectory)
+        } catch {
+            throw .state(error)
+        }
+        do throws(JournalError) {
+            return try JournalWriter(
+                in: directory,
+                facts: JournalSessionFacts(
+                    station: configuration.station, version: SoftwareVersion.current, modelSHA256: modelSHA256,
+                    configurationSHA256: configurationSHA256),
+                settings: configuration.journal, mailbox: configuration.mailboxes.journal, logger: logger)
+        } catch {
+            throw .journal(error)
+        }
+    }
+
+    private static func lineConfiguration(
+        _ station: StationConfiguration, _ configurationSHA256: String?, session: SessionNumber
+    ) -> InspectionPipeline.Configuration {
+        var line = InspectionPipeline.Configuration(
+            station: station.station, session: session, recipe: station.recipe, trigger: station.trigger,
+            pace: .live(latencyBudget: station.latencyBudget, mailboxes: station.mailboxes),
+            isLive: station.source.isLive, version: SoftwareVersion.current)
+        line.recipeRevision = station.recipeRevision
+        line.starvedAfter = station.starvedAfter
+        line.stallLimit = station.stallLimit
+        line.lineStop = station.lineStop
+        line.configurationSHA256 = configurationSHA256
+        return line
+    }
+}
+
+/// Why a station's line cannot start.
+public enum StationLineError: Error, CustomStringConvertible {
+    case state(StationStateError)
+    case journal(JournalError)
+
+    /// The key below `endpoints`.
+    case endpoint(key: String, SocketError)
+
+    public var description: String {
+        switch self {
+        case .state(let error): "\(error)"
+        case .journal(let error): "\(error)"
+        case .endpoint(let key, let error): "'endpoints.\(key)': \(error)"
+        }
+    }
+}
