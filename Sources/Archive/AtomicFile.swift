@@ -8,6 +8,12 @@ public enum AtomicFile {
         try replace(path) { (file) throws(FileError) in try file.write(bytes) }
     }
 
+    /// Removes the file at `path`, for good when this returns; one that is not there is fine.
+    public static func remove(_ path: String) throws(FileError) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw .last(.remove, path) }
+        try synchroniseDirectory(split(path).directory)
+    }
+
     /// Replaces the file at `path` by what `body` writes.
     ///
     /// The content goes to a hidden file beside it, is synced, and takes the name in one step; then the directory is

@@ -168,7 +168,7 @@ public struct RejectGate: Sendable {
             isSilent = false
             isSilentForLong = false
             advance(to: now)
-        case .state, .result: break
+        case .state, .result, .event, .health: break
         }
     }
 

@@ -37,12 +37,12 @@ public struct SequenceMonitor: Sendable {
         // Kinds of which something was heard, and not only a number.
         var heard: Set<MessageKind> = []
 
-        // What a heartbeat said about results, and when.
-        var announcedResult: (last: SequenceNumber, atMicroseconds: UInt64)?
+        // What a heartbeat said about the kinds of the other socket, and when.
+        var announced: (last: LastSequences, atMicroseconds: UInt64)?
     }
 
-    /// How long a result may be on its way when its heartbeat, on another socket, is here already.
-    private static let resultDelayMicroseconds: UInt64 = 1_000_000
+    /// How long a result or an event may be on its way when its heartbeat, on another socket, is here already.
+    private static let otherSocketDelayMicroseconds: UInt64 = 1_000_000
 
     private var progress: [StationName: Progress] = [:]
 
@@ -62,10 +62,9 @@ public struct SequenceMonitor: Sendable {
     public mutating func begin(at snapshot: StationSnapshot) {
         guard progress[snapshot.station]?.session ?? snapshot.session == snapshot.session else { return }
         var station = progress[snapshot.station] ?? Progress(session: snapshot.session, isFirstSession: true)
-        let last = snapshot.lastSequence
-        for (kind, sequence) in [(MessageKind.verdict, last.verdict), (.reject, last.reject), (.result, last.result)]
-        where station.last[kind] == nil && station.isFirstSession {
-            station.last[kind] = sequence ?? 0
+        for kind in MessageKind.allCases
+        where kind.isReplayable && station.last[kind] == nil && station.isFirstSession {
+            station.last[kind] = snapshot.lastSequence[kind] ?? 0
         }
         progress[snapshot.station] = station
     }
@@ -107,21 +106,20 @@ public struct SequenceMonitor: Sendable {
             advance(message.body.kind, to: envelope.sequence.value, missingUpTo: envelope.sequence.value - 1)
         }
         if case .heartbeat(let heartbeat) = message.body {
-            for (kind, sequence) in [
-                (MessageKind.verdict, heartbeat.lastSequence.verdict), (.reject, heartbeat.lastSequence.reject),
-            ] {
-                let last = sequence?.value ?? 0
+            for kind in [MessageKind.verdict, .reject] {
+                let last = heartbeat.lastSequence[kind]?.value ?? 0
                 advance(kind, to: last, missingUpTo: last)
             }
-            // Results travel on another socket, so one may still be on its way; and not every reader wants them.
+            // These travel on another socket, so one may still be on its way; and not every reader wants them.
             let now = envelope.sentMonotonicMicroseconds
-            let announced = station.announcedResult ?? (heartbeat.lastSequence.result ?? 0, now)
-            station.announcedResult = announced
-            if now >= announced.atMicroseconds, now - announced.atMicroseconds >= Self.resultDelayMicroseconds {
-                if station.heard.contains(.result) {
-                    advance(.result, to: announced.last.value, missingUpTo: announced.last.value)
+            let announced = station.announced ?? (heartbeat.lastSequence, now)
+            station.announced = announced
+            if now >= announced.atMicroseconds, now - announced.atMicroseconds >= Self.otherSocketDelayMicroseconds {
+                for kind in [MessageKind.result, .event] where station.heard.contains(kind) {
+                    let last = announced.last[kind]?.value ?? 0
+                    advance(kind, to: last, missingUpTo: last)
                 }
-                station.announcedResult = (heartbeat.lastSequence.result ?? 0, now)
+                station.announced = (heartbeat.lastSequence, now)
             }
         }
         return holes

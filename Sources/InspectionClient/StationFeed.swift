@@ -195,7 +195,7 @@ public struct StationFeed: ~Copyable {
             {
                 pending.append(.silent(limit: silence.limit))
             }
-        case .result:
+        case .result, .event, .health:
             break
         }
     }

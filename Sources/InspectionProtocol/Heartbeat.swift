@@ -68,4 +68,26 @@ public struct LastSequences: Codable, Hashable, Sendable {
         self.result = result
         self.event = event
     }
+
+    /// The last number of a kind; nil as well for kinds that nobody would ask for again.
+    public subscript(kind: MessageKind) -> SequenceNumber? {
+        switch kind {
+        case .verdict: verdict
+        case .reject: reject
+        case .result: result
+        case .event: event
+        case .heartbeat, .state, .health: nil
+        }
+    }
+
+    /// Takes note of a message that was sent; of a kind that is not replayable, nothing.
+    public mutating func note(_ kind: MessageKind, _ sequence: SequenceNumber) {
+        switch kind {
+        case .verdict: verdict = sequence
+        case .reject: reject = sequence
+        case .result: result = sequence
+        case .event: event = sequence
+        case .heartbeat, .state, .health: break
+        }
+    }
 }

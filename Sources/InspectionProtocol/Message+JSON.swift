@@ -26,6 +26,8 @@ extension Message {
             case .result: .result(try JSONBytes.decode(PartResult.self, from: json, as: topic))
             case .heartbeat: .heartbeat(try JSONBytes.decode(Heartbeat.self, from: json, as: topic))
             case .state: .state(try JSONBytes.decode(StateReport.self, from: json, as: topic))
+            case .event: .event(try JSONBytes.decode(StationEvent.self, from: json, as: topic))
+            case .health: .health(try JSONBytes.decode(HealthReport.self, from: json, as: topic))
             }
     }
 
@@ -43,6 +45,8 @@ extension Message: Encodable {
         case .result(let result): try result.encode(to: encoder)
         case .heartbeat(let heartbeat): try heartbeat.encode(to: encoder)
         case .state(let state): try state.encode(to: encoder)
+        case .event(let event): try event.encode(to: encoder)
+        case .health(let health): try health.encode(to: encoder)
         }
     }
 }

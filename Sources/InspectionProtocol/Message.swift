@@ -47,6 +47,8 @@ public enum MessageBody: Hashable, Sendable {
     case result(PartResult)
     case heartbeat(Heartbeat)
     case state(StateReport)
+    case event(StationEvent)
+    case health(HealthReport)
 
     public var kind: MessageKind {
         switch self {
@@ -55,6 +57,8 @@ public enum MessageBody: Hashable, Sendable {
         case .result: .result
         case .heartbeat: .heartbeat
         case .state: .state
+        case .event: .event
+        case .health: .health
         }
     }
 }

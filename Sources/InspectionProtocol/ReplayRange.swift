@@ -41,8 +41,8 @@ extension MessageKind {
     /// Whether a message of this kind is worth having later.
     public var isReplayable: Bool {
         switch self {
-        case .verdict, .reject, .result: true
-        case .heartbeat, .state: false
+        case .verdict, .reject, .result, .event: true
+        case .heartbeat, .state, .health: false
         }
     }
 }

@@ -14,6 +14,12 @@ public enum MessageKind: String, Hashable, Sendable, CaseIterable {
 
     /// On change and once a second.
     case state
+
+    /// Alarms, commands, changes of state, model and configuration.
+    case event
+
+    /// Once a second.
+    case health
 }
 
 /// Where a message is published: `inspect/<station>/<kind>/`.

@@ -18,6 +18,8 @@ final class DecisionDesk: @unchecked Sendable {
         var starvedAfter: Duration
         var stallLimit: Duration
         var lineStop: StationConfiguration.LineStop
+        var standingLineStop: String?
+        var armsItself: Bool
         var configurationSHA256: String?
         var version: String
     }
@@ -28,6 +30,7 @@ final class DecisionDesk: @unchecked Sendable {
     private let configuration: Configuration
     private let outputs: [any InspectionOutput]
     private let record: (any RecordKeeper)?
+    private let vitals: @Sendable () -> StationVitals
     private let clock: any MonotonicClock
     private let wallClock: any WallClock
     private let logger: Logger
@@ -46,19 +49,26 @@ final class DecisionDesk: @unchecked Sendable {
     private var deadlineTimer: (any DispatchSourceTimer)?
     private var remarks: [String: Int] = [:]
     private var lineStop: LineStopLatch
+    private var limiter = EventLimiter()
+    private var reconnects = 0
+    private var lastSourceFailure: String?
+    private var isOver = false
 
     init(
         _ configuration: Configuration, outputs: [any InspectionOutput], record: (any RecordKeeper)?,
-        clock: any MonotonicClock, wallClock: any WallClock, logger: Logger
+        vitals: @escaping @Sendable () -> StationVitals, clock: any MonotonicClock, wallClock: any WallClock, logger: Logger
     ) {
         self.configuration = configuration
         self.outputs = outputs
         self.record = record
+        self.vitals = vitals
         self.clock = clock
         self.wallClock = wallClock
         self.logger = logger
         table = PartTable(terms: configuration.terms)
-        lineStop = LineStopLatch(limits: configuration.lineStop)
+        lineStop = LineStopLatch(limits: configuration.lineStop, standing: configuration.standingLineStop)
+        condition.lineStop = configuration.standingLineStop
+        condition.isArmed = configuration.armsItself
         stateSince = wallClock.now
     }
 
@@ -93,9 +103,10 @@ final class DecisionDesk: @unchecked Sendable {
             lastFrame = capturedAt
             guard !condition.hasFrames else { return }
             condition.hasFrames = true
+            if condition.sourceFailure != nil { reconnects += 1 }
             condition.sourceFailure = nil
             // Armed by its configuration, the station passes through `ready` without stopping there.
-            if condition.stall == nil, condition.recordFailure == nil { enter(.ready, reason: nil) }
+            if condition.state.isRunning { enter(.ready, reason: nil) }
             lastTrigger = clock.now
             updateState()
         }
@@ -126,6 +137,7 @@ final class DecisionDesk: @unchecked Sendable {
     func failSource(_ reason: String) {
         queue.async { [self] in
             condition.sourceFailure = reason
+            lastSourceFailure = reason
             condition.hasFrames = false
             updateState()
         }
@@ -133,17 +145,48 @@ final class DecisionDesk: @unchecked Sendable {
 
     /// Releases the line stop.
     ///
+    /// - Parameter peer: Who wants it.
     /// - Returns: Whether there was one.
-    func resetLineStop() -> Bool {
+    func resetLineStop(by peer: String?) -> Bool {
         queue.sync {
             guard lineStop.cause != nil else { return false }
             lineStop.reset()
             condition.lineStop = nil
             logger.notice("line stop reset")
+            emit([.event(StationEvent(.lineStopReset, .info, "line stop reset", peer: peer))])
             // Nobody knows how long the line stood: parts are expected from now on.
             lastTrigger = clock.now
             updateState()
             return true
+        }
+    }
+
+    /// Judges parts from now on.
+    ///
+    /// - Returns: Nil, or why that changes nothing.
+    func arm() -> CommandRefusal? {
+        queue.sync {
+            guard !condition.isArmed else { return CommandRefusal(.wrongState, "the station is armed already") }
+            guard state == .ready else {
+                return CommandRefusal(
+                    .wrongState, "the station is \(state.rawValue); it can be armed when it is ready")
+            }
+            condition.isArmed = true
+            lastTrigger = clock.now
+            updateState()
+            return nil
+        }
+    }
+
+    /// Publishes an event.
+    ///
+    /// - Parameter key: Where the same may come again and again, at anybody's wish: what makes it the same. Then it goes out
+    ///   once a second, with its count.
+    func report(_ event: StationEvent, limitedBy key: String? = nil) {
+        queue.async { [self] in
+            guard !isOver else { return }
+            if let key, limiter.admit(event, key: key, at: clock.now) == nil { return }
+            publish(event)
         }
     }
 
@@ -171,6 +214,7 @@ final class DecisionDesk: @unchecked Sendable {
             deadlineTimer?.cancel()
             tickTimer = nil
             deadlineTimer = nil
+            isOver = true
             logRemarks()
         }
         for output in outputs { output.flush() }
@@ -206,8 +250,11 @@ final class DecisionDesk: @unchecked Sendable {
         updateState()
         heartbeats += 1
         emit([.heartbeat(heartbeat(at: now))])
+        for event in record?.takeEvents() ?? [] { emit([.event(event)]) }
+        for event in limiter.due(at: now) { publish(event) }
         if heartbeats.isMultiple(of: 10) {
             report()
+            emit([.health(health(stages))])
             logRemarks()
         }
         if condition.stall == nil { moved() }
@@ -235,25 +282,44 @@ final class DecisionDesk: @unchecked Sendable {
             enter(condition.state, reason: condition.reason)
         } else if flags != reportedFlags {
             reportedFlags = flags
-            logger.warning("state flags changed", metadata: ["flags": "\(flags.map(\.text).joined(separator: ","))"])
+            let names = flags.map(\.text).joined(separator: ",")
+            logger.warning("state flags changed", metadata: ["flags": "\(names)"])
             report()
+            emit([
+                .event(
+                    StationEvent(
+                        .flagsChanged, .warning, names.isEmpty ? "no flags any more" : "flags: \(names)",
+                        details: ["flags": names]))
+            ])
         }
     }
 
     private func flags(_ record: RecordCondition) -> [StateFlag] {
         var flags: [StateFlag] = configuration.terms.simulated ? [.replay] : []
         if record != .complete { flags.append(.degradedEvidence) }
+        if condition.sourceFailure != nil, condition.ending == nil, !configuration.terms.simulated {
+            flags.append(.cameraReconnecting)
+        }
         return flags
     }
 
     private func enter(_ state: InspectionState, reason: String?) {
         if state != self.state { stateSince = wallClock.now }
+        let before = self.state
         self.state = state
         stateReason = reason
         var details: Logger.Metadata = ["state": "\(state.rawValue)"]
         if let reason { details["reason"] = "\(reason)" }
         logger.log(level: state == .error ? .error : .info, "state changed", metadata: details)
         report()
+        let isAlarm = state == .error || state == .held
+        emit([
+            .event(
+                StationEvent(
+                    .stateChanged, isAlarm ? .alarm : .info,
+                    "\(before.rawValue) to \(state.rawValue)" + (reason.map { ": \($0)" } ?? ""),
+                    details: ["from": before.rawValue, "to": state.rawValue]))
+        ])
     }
 
     private func report() {
@@ -275,10 +341,20 @@ final class DecisionDesk: @unchecked Sendable {
             ready: isReady, running: state.isRunning, lineStopRequest: lineStop.cause != nil,
             lastPartID: table.lastPartID,
             lastSequence: LastSequences(
-                verdict: sequences[.verdict], reject: sequences[.reject], result: sequences[.result]),
+                verdict: sequences[.verdict], reject: sequences[.reject], result: sequences[.result],
+                event: sequences[.event]),
             partsInFlight: table.inFlight,
             oldestInFlightMilliseconds: table.oldestCapture.map { $0.duration(to: now).nanoseconds / 1_000_000 },
             lastFrameAgeMilliseconds: lastFrame.map { $0.duration(to: now).nanoseconds / 1_000_000 })
+    }
+
+    private func health(_ stages: InspectionStages) -> HealthReport {
+        HealthReport(
+            frames: stages.frameCounts, parts: table.counts, rejections: table.rejectionsByReason,
+            latencies: table.latencies, worstPart: table.worstPartID,
+            stages: stages.progress + outputs.flatMap(\.progress),
+            camera: CameraReport(
+                state: condition.camera, reconnects: reconnects, lastError: lastSourceFailure), vitals: vitals())
     }
 
     private func emit(_ bodies: [MessageBody]) {
@@ -300,8 +376,23 @@ final class DecisionDesk: @unchecked Sendable {
         }
         if let cause = lineStop.cause, condition.lineStop == nil {
             condition.lineStop = cause.description
+            emit([.event(StationEvent(.lineStop, .alarm, cause.description, partID: table.lastPartID))])
             updateState()
         }
+    }
+
+    private func publish(_ event: StationEvent) {
+        let level: Logger.Level =
+            switch event.severity {
+            case .info: .info
+            case .warning: .warning
+            case .alarm: .error
+            }
+        var details: Logger.Metadata = ["event": "\(event.name.rawValue)"]
+        if let peer = event.peer { details["peer"] = "\(peer)" }
+        if let count = event.details["count"] { details["count"] = "\(count)" }
+        logger.log(level: level, "\(event.message)", metadata: details)
+        emit([.event(event)])
     }
 
     private func logRemarks() {

@@ -1,5 +1,5 @@
-/// What became of every frame: `received = notTriggered + scored + discarded + corrupt + unhealthy + failed` once the
-/// line has drained.
+/// What became of every frame: `received = notTriggered + scored + discarded + corrupt + stale + unhealthy + failed`
+/// once the line has drained.
 public struct FrameCounts: Hashable, Sendable {
     /// Frames that the source delivered.
     public var received = 0
@@ -18,6 +18,9 @@ public struct FrameCounts: Hashable, Sendable {
 
     /// Frames whose pixels the source marked as damaged.
     public var corrupt = 0
+
+    /// Frames that came too long after they were captured.
+    public var stale = 0
 
     /// Frames too dark, too bright or too flat to judge.
     public var unhealthy = 0

@@ -9,4 +9,11 @@ public protocol InspectionOutput: Sendable {
 
     /// Returns when everything sent so far is out, at the end of a run.
     func flush()
+
+    /// The queues behind it, for `health/`; asked on `beltwatch.decide`, so without waiting.
+    var progress: [StageProgress] { get }
+}
+
+extension InspectionOutput {
+    public var progress: [StageProgress] { [] }
 }

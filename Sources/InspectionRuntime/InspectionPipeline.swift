@@ -84,6 +84,12 @@ public final class InspectionPipeline: Sendable {
         /// After what the line should stop.
         public var lineStop = StationConfiguration.LineStop()
 
+        /// What an earlier session said when the line stop's latch closed, if nobody has reset it since.
+        public var standingLineStop: String?
+
+        /// Whether parts are judged as soon as frames come, without the command `Arm`.
+        public var armsItself = true
+
         /// Digest of the station's file, hexadecimal.
         public var configurationSHA256: String?
         public var version: String
@@ -115,10 +121,12 @@ public final class InspectionPipeline: Sendable {
     /// - Parameters:
     ///   - outputs: Hear every message, in order, on `beltwatch.decide`.
     ///   - record: What one of the outputs keeps; without it no part is judged. Nil where nothing is kept, as in replay.
+    ///   - vitals: Asked on `beltwatch.decide` ten times a second, so it must not wait.
     ///   - moved: Called every 100 ms while the decision path and all stages move: what a watchdog is fed from.
     public init(
         _ configuration: Configuration, model: Model, partIDs: any PartIDSource, outputs: [any InspectionOutput],
-        record: (any RecordKeeper)? = nil, clock: any MonotonicClock = SystemMonotonicClock(),
+        record: (any RecordKeeper)? = nil, vitals: @escaping @Sendable () -> StationVitals = { StationVitals() },
+        clock: any MonotonicClock = SystemMonotonicClock(),
         wallClock: any WallClock = SystemWallClock(),
         logger: Logger, moved: @escaping @Sendable () -> Void = {}
     ) {
@@ -134,9 +142,10 @@ public final class InspectionPipeline: Sendable {
             DecisionDesk.Configuration(
                 station: configuration.station, session: configuration.session, terms: terms,
                 starvedAfter: configuration.starvedAfter, stallLimit: configuration.stallLimit,
-                lineStop: configuration.lineStop,
+                lineStop: configuration.lineStop, standingLineStop: configuration.standingLineStop,
+                armsItself: configuration.armsItself,
                 configurationSHA256: configuration.configurationSHA256, version: configuration.version),
-            outputs: outputs, record: record, clock: clock, wallClock: wallClock, logger: logger)
+            outputs: outputs, record: record, vitals: vitals, clock: clock, wallClock: wallClock, logger: logger)
         stages = InspectionStages(
             model: model, gate: PartGate(trigger: configuration.trigger, partIDs: partIDs),
             mailboxes: configuration.pace.mailboxes, desk: desk, clock: clock)
@@ -219,12 +228,35 @@ public final class InspectionPipeline: Sendable {
     }
 
     /// Carries out a command that somebody may give; what comes of it is published.
-    public func perform(_ command: StationCommand) -> CommandAnswer {
+    ///
+    /// - Parameter peer: Who gives it, for the record.
+    public func perform(_ command: StationCommand, by peer: String? = nil) -> CommandAnswer {
+        let answer = carryOut(command, by: peer)
+        // An accepted trigger is a part, whose verdict says it all.
+        if command.name != .trigger || answer != .accepted {
+            let event = StationEvent(command, answer, by: peer)
+            desk.report(event, limitedBy: "\(event)")
+        }
+        return answer
+    }
+
+    /// Publishes what happened to the station outside of the line.
+    ///
+    /// - Parameter key: Where the same may come again and again, at anybody's wish: what makes it the same. Then it goes out
+    ///   once a second, with its count.
+    public func report(_ event: StationEvent, limitedBy key: String? = nil) {
+        desk.report(event, limitedBy: key)
+    }
+
+    private func carryOut(_ command: StationCommand, by peer: String?) -> CommandAnswer {
         switch command {
         case .reset:
-            desk.resetLineStop() ? .accepted : .refused(CommandRefusal(.wrongState, "no line stop holds the station"))
+            desk.resetLineStop(by: peer)
+                ? .accepted : .refused(CommandRefusal(.wrongState, "no line stop holds the station"))
         case .arm:
-            .refused(CommandRefusal(.notConfigured, "the station arms itself as soon as frames come"))
+            configuration.armsItself
+                ? .refused(CommandRefusal(.notConfigured, "the station arms itself as soon as frames come"))
+                : desk.arm().map { .refused($0) } ?? .accepted
         case .trigger:
             .refused(CommandRefusal(.notConfigured, "frames trigger the parts of this station, not commands"))
         }
@@ -272,6 +304,21 @@ public final class InspectionPipeline: Sendable {
 
     /// How long a source may take to its first frame, where the stall limit is less.
     private static let startLimit = Duration.seconds(10)
+}
+
+extension StationEvent {
+    /// What became of a command.
+    init(_ command: StationCommand, _ answer: CommandAnswer, by peer: String?) {
+        let name = command.name.rawValue
+        switch answer {
+        case .accepted:
+            self.init(.command, .info, "\(name) carried out", peer: peer, details: ["command": name, "accepted": "true"])
+        case .refused(let refusal):
+            self.init(
+                .command, .warning, "\(name) refused: \(refusal.message)", peer: peer,
+                details: ["command": name, "accepted": "false", "reason": refusal.reason.rawValue])
+        }
+    }
 }
 
 /// A camera sends nothing, and no error either, as network cameras do.

@@ -9,10 +9,14 @@ struct LineStopLatch: Hashable, Sendable {
         case consecutiveRejects(Int)
         case uninspected(Int)
 
+        /// Closed in an earlier session, which said so.
+        case earlier(String)
+
         var description: String {
             switch self {
             case .consecutiveRejects(let count): "\(count) rejects in a row: line stop until it is reset"
             case .uninspected(let count): "\(count) parts in a row without inspection: line stop until it is reset"
+            case .earlier(let text): text
             }
         }
     }
@@ -24,8 +28,10 @@ struct LineStopLatch: Hashable, Sendable {
     private var rejects = 0
     private var uninspected = 0
 
-    init(limits: StationConfiguration.LineStop) {
+    /// - Parameter standing: What an earlier session said when the latch closed, if nobody has reset it since.
+    init(limits: StationConfiguration.LineStop, standing: String? = nil) {
         self.limits = limits
+        cause = standing.map { .earlier($0) }
     }
 
     /// Counts a verdict. Those that are given because the line is to stop count for nothing more.

@@ -41,6 +41,9 @@ struct PartTable {
     private(set) var rejectionsByReason: [Reason: Int] = [:]
     private(set) var lastPartID: PartID?
     private(set) var latencies = LatencyHistogram()
+
+    /// The part of the longest latency.
+    private(set) var worstPartID: PartID?
     private var consecutiveRejects = 0
 
     /// Few: no more than the stages hold.
@@ -153,7 +156,10 @@ struct PartTable {
 
         let frame = entry.part.frame
         let latency = frame.map { $0.capturedAt.duration(to: now.monotonic) }
-        if let latency { latencies.record(latency) }
+        if let latency {
+            if latencies.count == 0 || latency > latencies.longest { worstPartID = entry.part.id }
+            latencies.record(latency)
+        }
         let verdict = Verdict(
             partID: entry.part.id, triggerID: entry.part.trigger, triggerSource: terms.triggerSource,
             capturedAt: frame.map { now.wall(at: $0.capturedAt) },

@@ -5,8 +5,8 @@ import Logging
 /// Sends a station's messages to its two sockets.
 ///
 /// Verdicts, rejects, heartbeats and states go out at once, on `beltwatch.decide`. Results are larger and nobody waits for
-/// them at a gate: they are encoded and sent on a queue of their own. One that its mailbox gives up is a hole in the
-/// numbers that every reader sees.
+/// them at a gate: they, events and health are encoded and sent on a queue of their own. One that its mailbox gives up is a
+/// hole in the numbers that every reader sees.
 public final class PublishingOutput: InspectionOutput {
     public typealias Send = @Sendable (EncodedMessage) throws -> Void
 
@@ -33,21 +33,23 @@ public final class PublishingOutput: InspectionOutput {
         self.logger = logger
         self.results = Stage("beltwatch.publish", mailbox: mailbox, clock: clock) { message in
             Self.publish(message, through: results, published, faults)
-        } discard: { _ in
-            faults.withLock { $0["result discarded, the mailbox is full", default: 0] += 1 }
+        } discard: { message in
+            faults.withLock { $0["\(message.body.kind.rawValue) discarded, the mailbox is full", default: 0] += 1 }
         }
     }
 
     public func send(_ message: Message) {
         switch message.body {
         case .verdict, .reject, .heartbeat: Self.publish(message, through: sendVerdicts, published, faults)
-        case .result: results.submit(message)
+        case .result, .event, .health: results.submit(message)
         case .state:
             Self.publish(message, through: sendVerdicts, published, faults)
             // Comes once a second, which is often enough to hear of repeated faults.
             logFaults()
         }
     }
+
+    public var progress: [StageProgress] { [results.progress] }
 
     public func flush() {
         results.drain(limit: .seconds(2))

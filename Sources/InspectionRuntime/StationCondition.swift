@@ -20,6 +20,9 @@ struct StationCondition: Hashable, Sendable {
     /// The source delivers frames.
     var hasFrames = false
 
+    /// Parts are to be judged: by configuration from the start, or since a command.
+    var isArmed = true
+
     /// No part came for a while, though all is well.
     var isStarved = false
 
@@ -46,7 +49,15 @@ struct StationCondition: Hashable, Sendable {
         guard isStarted else { return .preoperational }
         guard hasFrames else { return .initialized }
         if lineStop != nil { return .held }
+        guard isArmed else { return .ready }
         return isStarved ? .starved : .running
+    }
+
+    /// What the source is doing.
+    var camera: CameraReport.State {
+        if ending != nil { return .closed }
+        if sourceFailure != nil { return .lost }
+        return hasFrames ? .streaming : .opening
     }
 
     /// Why it is this state, where there is more to say than its name.

@@ -57,6 +57,10 @@ public struct StationConfiguration: Hashable, Sendable {
     /// `journal`: how what the station said is kept.
     public var journal: Journal
 
+    /// `arm`: whether parts are judged as soon as frames come, `at_start`, which is the default, or when the command `Arm`
+    /// says so, `by_command`.
+    public var armsItself: Bool
+
     /// `line_stop`: after what the line should stop; by default never.
     public var lineStop: LineStop
 
@@ -116,7 +120,7 @@ public struct StationConfiguration: Hashable, Sendable {
     }
 
     /// How much is too much. Then the state is `held`, heartbeats ask for a line stop and every part is rejected as
-    /// `not_ready`, until the command `Reset` or a restart.
+    /// `not_ready`, until the command `Reset`; a restart changes nothing about that.
     public struct LineStop: Hashable, Sendable {
         /// `line_stop.consecutive_rejects`: so many rejects in a row, 1…100,000.
         public var consecutiveRejects: Int?
@@ -171,7 +175,7 @@ public struct StationConfiguration: Hashable, Sendable {
 
 extension StationConfiguration {
     enum Key: String, CaseIterable {
-        case station, recipe, model, source, trigger, region, endpoints, mailboxes, journal
+        case station, recipe, model, source, trigger, region, endpoints, mailboxes, journal, arm
         case recipeRevision = "recipe_revision"
         case stateDirectory = "state_directory"
         case imageHealth = "image_health"
@@ -255,6 +259,11 @@ extension StationConfiguration {
         endpoints = try Self.endpoints(root)
         journal = try Self.journal(root)
         lineStop = try Self.lineStop(root)
+        armsItself = try root.choice(.arm, ArmingWord.self) != .byCommand
+        if !armsItself, endpoints.recovery == nil {
+            throw root.error(
+                .arm, .outOfRange(found: "'by_command'", expected: "at_start, as no 'endpoints.recovery' takes commands"))
+        }
     }
 
     private static func station(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> StationName {
@@ -444,6 +453,12 @@ extension StationConfiguration.Mailboxes {
         case .journal: \.journal
         }
     }
+}
+
+/// The values of `arm`.
+private enum ArmingWord: String, CaseIterable {
+    case atStart = "at_start"
+    case byCommand = "by_command"
 }
 
 /// A distance between parts as it stands in the file: `30 frames`, `30`, or `500ms`.

@@ -82,6 +82,15 @@ final class JournalDatabase: Sendable {
         }
     }
 
+    /// The session that began last.
+    func lastSession() throws(DatabaseFault) -> JournalSession? {
+        try queue.classifying { database in
+            try Row.fetchOne(database, sql: "SELECT * FROM session ORDER BY number DESC LIMIT 1").map {
+                try JournalSession($0)
+            }
+        }
+    }
+
     /// Reads the newest page of every table and index, so that the damage of a torn write shows at the start.
     func probe() throws(DatabaseFault) {
         try queue.classifying { database in

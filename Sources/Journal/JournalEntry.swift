@@ -29,7 +29,8 @@ public struct JournalEntry: Hashable, Sendable {
         switch message.body {
         case .verdict(let verdict), .reject(let verdict): note(verdict)
         case .result(let result): note(result.verdict)
-        case .heartbeat, .state: break
+        case .event(let event): partID = event.partID
+        case .heartbeat, .state, .health: break
         }
     }
 

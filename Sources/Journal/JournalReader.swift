@@ -57,7 +57,8 @@ public final class JournalReader: Sendable {
                 ).map { SequenceNumber(UInt64(clamping: $0)) }
             }
             return LastSequences(
-                verdict: try last(.verdict), reject: try last(.reject), result: try last(.result))
+                verdict: try last(.verdict), reject: try last(.reject), result: try last(.result),
+                event: try last(.event))
         }
     }
 
@@ -191,7 +192,7 @@ private struct UnreadableRow: Error, CustomStringConvertible {
 }
 
 extension JournalSession {
-    fileprivate init(_ row: Row) throws {
+    init(_ row: Row) throws {
         let name: String = row["station"]
         guard let station = try? StationName(name) else { throw UnreadableRow(description: "'\(name)' is no station") }
         self.init(

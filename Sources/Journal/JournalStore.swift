@@ -22,6 +22,12 @@ final class JournalStore {
     static let pruningStep = 256
 
     private(set) var condition = Condition.complete
+
+    /// What happened to the files and was not told yet.
+    private var events: [StationEvent]
+
+    /// The session before this one, as far as its journal is there.
+    let previousSession: JournalSession?
     private let files: JournalFiles
     private let settings: StationConfiguration.Journal
     private let wallClock: any WallClock
@@ -50,8 +56,10 @@ final class JournalStore {
         self.wallClock = wallClock
         self.logger = logger
         reserve = SpaceReserve(path: files.reserve, size: settings.reserve)
-        let (database, witness) = try Self.open(files, reserve, wallClock, logger)
+        let (database, witness, quarantine) = try Self.open(files, reserve, wallClock, logger)
         self.database = database
+        events = [quarantine].compactMap(\.self)
+        previousSession = try? database?.lastSession()
         do throws(StationStateError) {
             state = try StationState(in: directory, journal: witness)
         } catch {
@@ -72,25 +80,25 @@ final class JournalStore {
 
     private static func open(
         _ files: JournalFiles, _ reserve: SpaceReserve, _ wallClock: any WallClock, _ logger: Logger
-    ) throws(JournalError) -> (JournalDatabase?, StationState.Witness) {
+    ) throws(JournalError) -> (JournalDatabase?, StationState.Witness, StationEvent?) {
         let hadDatabase = files.hasDatabase
         do throws(JournalError) {
             let (database, counters) = try open(files)
-            return (database, hadDatabase ? .journal(counters) : .none)
+            return (database, hadDatabase ? .journal(counters) : .none, nil)
         } catch {
             switch error {
             case .damaged(_, let reason):
-                try quarantine(files, because: reason, wallClock, logger)
-                return (try open(files).0, .lostJournal)
+                let event = try quarantine(files, because: reason, wallClock, logger)
+                return (try open(files).0, .lostJournal, event)
             case .fault:
                 // On a full disk even opening needs room, for the index of the log.
                 reserve.release()
                 do throws(JournalError) {
                     let (database, counters) = try open(files)
-                    return (database, hadDatabase ? .journal(counters) : .none)
+                    return (database, hadDatabase ? .journal(counters) : .none, nil)
                 } catch {
                     guard reserve.isDiskFull else { throw error }
-                    return (nil, .lostJournal)
+                    return (nil, .lostJournal, nil)
                 }
             case .counters, .missing, .foreign, .newerVersion:
                 throw error
@@ -111,11 +119,14 @@ final class JournalStore {
 
     private static func quarantine(
         _ files: JournalFiles, because reason: String, _ wallClock: any WallClock, _ logger: Logger
-    ) throws(JournalError) {
+    ) throws(JournalError) -> StationEvent {
         do {
             let aside = try files.quarantine(at: wallClock.now)
             logger.error(
                 "damaged journal moved aside, a new one begins", metadata: ["path": "\(aside)", "reason": "\(reason)"])
+            return StationEvent(
+                .journalQuarantined, .warning, "damaged journal moved aside, a new one begins: \(reason)",
+                details: ["path": aside])
         } catch {
             throw .fault(path: files.database, .inoperable("\(reason), and it cannot be moved aside: \(error)"))
         }
@@ -166,7 +177,7 @@ final class JournalStore {
             hasQuarantined = true
             do throws(JournalError) {
                 database?.close()
-                try Self.quarantine(files, because: reason, wallClock, logger)
+                events.append(try Self.quarantine(files, because: reason, wallClock, logger))
                 database = try JournalDatabase(path: files.database)
             } catch {
                 fail("\(error)")
@@ -191,6 +202,12 @@ final class JournalStore {
     private func fail(_ reason: String) {
         condition = .failed(reason: "the journal cannot be written: \(reason)")
         logger.critical("journal failed", metadata: ["reason": "\(reason)", "path": "\(files.database)"])
+    }
+
+    /// What happened to the files since the last call.
+    func takeEvents() -> [StationEvent] {
+        defer { events.removeAll() }
+        return events
     }
 
     /// The database shall know of a reservation, too.

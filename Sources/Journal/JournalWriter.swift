@@ -19,6 +19,7 @@ public final class JournalWriter: InspectionOutput, RecordKeeper, @unchecked Sen
         var backlog: JournalBacklog
         var ledger = JournalLedger()
         var isCommitDue = false
+        var events: [StationEvent]
 
         /// When the message came that has waited longest.
         var waitingSince: MonotonicInstant?
@@ -28,6 +29,9 @@ public final class JournalWriter: InspectionOutput, RecordKeeper, @unchecked Sen
     private static let flushLimit = Duration.seconds(5)
 
     public let session: SessionNumber
+
+    /// The session before, if the journal knows it.
+    public let previousSession: JournalSession?
     public let files: JournalFiles
     private let state: StationState
     private let settings: StationConfiguration.Journal
@@ -62,9 +66,10 @@ public final class JournalWriter: InspectionOutput, RecordKeeper, @unchecked Sen
             in: directory, facts: facts, settings: settings, clock: clock, wallClock: wallClock, logger: logger)
         state = store.state
         session = SessionNumber(state.session)
+        previousSession = store.previousSession
         var ledger = JournalLedger()
         ledger.settle(store.condition, at: clock.now, wall: wallClock.now)
-        intake = Lock(Intake(backlog: JournalBacklog(mailbox), ledger: ledger))
+        intake = Lock(Intake(backlog: JournalBacklog(mailbox), ledger: ledger, events: store.takeEvents()))
         spare = JournalBacklog(mailbox)
         let timer = DispatchSource.makeTimerSource(queue: queue)
         timer.setEventHandler { [weak self] in self?.tend() }
@@ -84,6 +89,14 @@ public final class JournalWriter: InspectionOutput, RecordKeeper, @unchecked Sen
         case .writing: .complete
         case .degraded: .degraded
         case .failed(let reason, _): .failed(reason: reason)
+        }
+    }
+
+    public func takeEvents() -> [StationEvent] {
+        intake.withLock { intake in
+            guard !intake.events.isEmpty else { return [] }
+            defer { intake.events.removeAll() }
+            return intake.events
         }
     }
 
@@ -164,7 +177,9 @@ public final class JournalWriter: InspectionOutput, RecordKeeper, @unchecked Sen
         let lost = store.write(answers: answers, evidence: evidence)
         let written = answers.count + evidence.count - lost.values.reduce(0, +)
         let (now, wall, condition) = (clock.now, wallClock.now, store.condition)
+        let events = store.takeEvents()
         intake.withLock { intake in
+            intake.events += events
             if written > 0 {
                 intake.ledger.noteCommit(of: written, taking: since.map { $0.duration(to: now) } ?? .zero)
             }
@@ -176,7 +191,9 @@ public final class JournalWriter: InspectionOutput, RecordKeeper, @unchecked Sen
     private func tend() {
         let hasMore = store.tend()
         let (now, wall, condition) = (clock.now, wallClock.now, store.condition)
+        let events = store.takeEvents()
         let (before, after, lost) = intake.withLock { intake in
+            intake.events += events
             let before = intake.ledger.health
             intake.ledger.settle(condition, at: now, wall: wall)
             return (before, intake.ledger.health, intake.ledger.takeUnreported())

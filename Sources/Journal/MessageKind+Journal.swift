@@ -1,11 +1,12 @@
 import InspectionProtocol
 
 extension MessageKind {
-    /// Whether the journal keeps messages of this kind: what was said about parts, not that the station is alive.
+    /// Whether the journal keeps messages of this kind: what was said about parts and what happened, not that the station
+    /// is alive.
     public var isJournalled: Bool {
         switch self {
-        case .verdict, .reject, .result: true
-        case .heartbeat, .state: false
+        case .verdict, .reject, .result, .event: true
+        case .heartbeat, .state, .health: false
         }
     }
 
@@ -13,7 +14,7 @@ extension MessageKind {
     var isEvidence: Bool {
         switch self {
         case .result: true
-        case .verdict, .reject, .heartbeat, .state: false
+        case .verdict, .reject, .event, .heartbeat, .state, .health: false
         }
     }
 }

@@ -14,6 +14,11 @@ public struct RecoveryPeer: Hashable, Sendable {
     }
 }
 
+extension RecoveryPeer: CustomStringConvertible {
+    /// The most that is known of it.
+    public var description: String { userID ?? address ?? "a program of this machine" }
+}
+
 /// What the recovery endpoint answers from: a station's journal, its recent messages and its decision path.
 ///
 /// Called on the server's queue, one call at a time. A call that takes long keeps other peers waiting for their answers, and

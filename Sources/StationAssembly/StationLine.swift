@@ -21,6 +21,7 @@ public final class StationLine: Sendable {
 
     /// Nil where the station's file names no recovery endpoint.
     public let recovery: RecoveryServer?
+    private let vitals: VitalsMonitor
     private let context: Context
 
     /// Takes the state directory, opens the journal, binds the sockets, and begins to send heartbeats.
@@ -39,6 +40,8 @@ public final class StationLine: Sendable {
         let verdicts = try Self.bind("verdicts", configuration.endpoints.verdicts, .verdicts, in: context)
         let results = try Self.bind("results", configuration.endpoints.results, .results, in: context)
         let memory = StationMemory(session: journal.session)
+        let lineStop = LineStopRecord(in: configuration.stateDirectory, logger: logger)
+        let vitals = VitalsMonitor(directory: configuration.stateDirectory, journal: journal)
         let output = PublishingOutput(
             verdicts: { try verdicts.publish($0) }, results: { try results.publish($0) },
             mailbox: configuration.mailboxes.publish, logger: logger, published: { memory.keep($0) })
@@ -49,21 +52,36 @@ public final class StationLine: Sendable {
             throw .state(error)
         }
         let pipeline = InspectionPipeline(
-            Self.lineConfiguration(configuration, configurationSHA256, session: journal.session), model: model,
+            Self.lineConfiguration(
+                configuration, configurationSHA256, session: journal.session, standingLineStop: lineStop.standing()),
+            model: model,
             // The journal first: a verdict goes out once it is handed over to be kept.
-            partIDs: partIDs, outputs: [journal, memory, output] + listeners, record: journal, logger: logger,
-            moved: moved)
+            partIDs: partIDs, outputs: [journal, memory, output, lineStop] + listeners, record: journal,
+            vitals: { vitals.vitals }, logger: logger, moved: moved)
         self.journal = journal
         self.context = context
         self.verdicts = verdicts
         self.results = results
         self.pipeline = pipeline
+        self.vitals = vitals
         recovery = try configuration.endpoints.recovery.map { endpoint throws(StationLineError) in
             try Self.serveRecovery(
-                on: endpoint, in: context, logger,
+                on: endpoint, in: context, pipeline,
                 source: StationRecovery(
                     station: configuration.station, session: journal.session, memory: memory,
-                    journalPath: journal.files.database, commands: { pipeline.perform($0) }))
+                    journalPath: journal.files.database, takes: configuration.armsItself ? [.reset] : [.arm, .reset],
+                    commands: { pipeline.perform($0, by: "\($1)") }))
+        }
+        if let recovery {
+            vitals.watch(recovery) { failure in
+                pipeline.report(
+                    StationEvent(.recoveryFailed, .alarm, "the recovery endpoint answers nobody any more: \(failure)"))
+            }
+        }
+        for event in StationEvent.atStart(
+            modelSHA256: model.sha256, configurationSHA256: configurationSHA256, after: journal.previousSession)
+        {
+            pipeline.report(event)
         }
     }
 
@@ -72,6 +90,7 @@ public final class StationLine: Sendable {
     /// To be called when the pipeline's run is over, or will not be waited for any longer.
     public func shutDown() {
         pipeline.shutDown()
+        vitals.close()
         recovery?.close()
         journal.close()
         verdicts.close()
@@ -92,14 +111,18 @@ public final class StationLine: Sendable {
     }
 
     private static func serveRecovery(
-        on endpoint: Endpoint, in context: Context, _ logger: Logger, source: StationRecovery
+        on endpoint: Endpoint, in context: Context, _ pipeline: InspectionPipeline, source: StationRecovery
     ) throws(StationLineError) -> RecoveryServer {
         do throws(SocketError) {
             // Over ipc the directory says who may; over tcp nothing does before there are keys.
             let isPermitted = if case .ipc = endpoint.transport { true } else { false }
-            return try RecoveryServer(binding: endpoint, in: context, source: source) { command, _ in
-                logger.notice(
-                    "command", metadata: ["name": "\(command.name.rawValue)", "permitted": "\(isPermitted)"])
+            return try RecoveryServer(binding: endpoint, in: context, source: source) { command, peer in
+                if !isPermitted {
+                    let event = StationEvent(
+                        .commandDenied, .warning, "\(command.name.rawValue) denied: commands are taken over ipc alone",
+                        peer: "\(peer)", details: ["command": command.name.rawValue])
+                    pipeline.report(event, limitedBy: "\(event)")
+                }
                 return isPermitted
             }
         } catch {
@@ -129,7 +152,8 @@ public final class StationLine: Sendable {
     }
 
     private static func lineConfiguration(
-        _ station: StationConfiguration, _ configurationSHA256: String?, session: SessionNumber
+        _ station: StationConfiguration, _ configurationSHA256: String?, session: SessionNumber,
+        standingLineStop: String?
     ) -> InspectionPipeline.Configuration {
         var line = InspectionPipeline.Configuration(
             station: station.station, session: session, recipe: station.recipe, trigger: station.trigger,
@@ -139,6 +163,8 @@ public final class StationLine: Sendable {
         line.starvedAfter = station.starvedAfter
         line.stallLimit = station.stallLimit
         line.lineStop = station.lineStop
+        line.standingLineStop = standingLineStop
+        line.armsItself = station.armsItself
         line.configurationSHA256 = configurationSHA256
         return line
     }

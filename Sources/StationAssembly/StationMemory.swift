@@ -18,14 +18,11 @@ public final class StationMemory: InspectionOutput {
     public func send(_ message: Message) {
         let sequence = message.envelope.sequence
         state.withLock { state in
+            state.lastSequence.note(message.body.kind, sequence)
             switch message.body {
-            case .verdict(let verdict):
-                state.lastSequence.verdict = sequence
-                state.lastPartID = verdict.partID
-            case .reject: state.lastSequence.reject = sequence
-            case .result: state.lastSequence.result = sequence
+            case .verdict(let verdict): state.lastPartID = verdict.partID
             case .state(let report): state.report = report
-            case .heartbeat: break
+            case .reject, .result, .event, .heartbeat, .health: break
             }
         }
     }

@@ -12,23 +12,27 @@ public final class StationRecovery: RecoverySource {
     private let bootID: String
     private let memory: StationMemory
     private let journalPath: String
-    private let commands: @Sendable (StationCommand) -> CommandAnswer
+    private let commands: @Sendable (StationCommand, RecoveryPeer) -> CommandAnswer
+    private let commandNames: [String]
     private let clock = SystemMonotonicClock()
     private let wallClock = SystemWallClock()
 
     /// Opened when somebody asks for what is older than the memory; again after the journal was moved aside.
     private let reader = Lock<JournalReader?>(nil)
 
-    /// - Parameter commands: Carries out a command that is allowed.
+    /// - Parameters:
+    ///   - takes: The commands that this station is configured for, as HELLO tells them.
+    ///   - commands: Carries out a command that is allowed.
     public init(
         station: StationName, session: SessionNumber, memory: StationMemory, journalPath: String,
-        commands: @escaping @Sendable (StationCommand) -> CommandAnswer
+        takes: [StationCommand.Name], commands: @escaping @Sendable (StationCommand, RecoveryPeer) -> CommandAnswer
     ) {
         self.station = station
         self.session = session
         self.memory = memory
         self.journalPath = journalPath
         self.commands = commands
+        commandNames = takes.map(\.rawValue)
         // Without a name for the boot nobody may take our clock for theirs; the session's is unique enough to differ.
         bootID = StationGreeting.bootIDOfThisMachine() ?? "unknown-\(station)-\(session)"
     }
@@ -36,7 +40,7 @@ public final class StationRecovery: RecoverySource {
     public func greeting() -> StationGreeting {
         StationGreeting(
             bootID: bootID, station: station, session: session, monotonicMicroseconds: clock.now.microseconds,
-            sentAt: wallClock.now, commands: [StationCommand.Name.reset.rawValue])
+            sentAt: wallClock.now, commands: commandNames)
     }
 
     public func snapshot() throws(RecoveryFailure) -> StationSnapshot {
@@ -44,12 +48,8 @@ public final class StationRecovery: RecoverySource {
             throw RecoveryFailure(.unavailable, "the station is starting; ask again")
         }
         var replayable: [MessageKind: ClosedRange<SequenceNumber>] = [:]
-        let last = [
-            (MessageKind.verdict, lastSequence.verdict), (.reject, lastSequence.reject),
-            (.result, lastSequence.result),
-        ]
-        for (kind, last) in last {
-            guard let last, let oldest = try oldest(of: kind), oldest <= last else { continue }
+        for kind in MessageKind.allCases {
+            guard let last = lastSequence[kind], let oldest = try oldest(of: kind), oldest <= last else { continue }
             replayable[kind] = oldest...last
         }
         return StationSnapshot(
@@ -71,7 +71,9 @@ public final class StationRecovery: RecoverySource {
         throw .gone(range, oldest: range.session == session ? try oldest(of: range.kind) : nil)
     }
 
-    public func perform(_ command: StationCommand, from peer: RecoveryPeer) -> CommandAnswer { commands(command) }
+    public func perform(_ command: StationCommand, from peer: RecoveryPeer) -> CommandAnswer {
+        commands(command, peer)
+    }
 
     // MARK: - Journal
 

@@ -2,7 +2,8 @@ import InspectionProtocol
 
 /// Messages as comma-separated values (RFC 4180): CRLF after every line, and quotes around what needs them.
 enum JournalCSV {
-    private typealias Column = (name: String, value: @Sendable (Message, Verdict, PartResult.Details?) -> String?)
+    /// How a field is taken from a message, and from what it says about its part.
+    private typealias Column = (name: String, value: @Sendable (Message, Verdict?, PartResult.Details?) -> String?)
 
     /// A new one goes to the end, where nobody's spreadsheet minds.
     private static let columns: [Column] = [
@@ -11,34 +12,36 @@ enum JournalCSV {
         ("seq", { message, _, _ in "\(message.envelope.sequence)" }),
         ("t_utc", { message, _, _ in "\(message.envelope.sentAt)" }),
         ("station", { message, _, _ in message.envelope.station.text }),
-        ("part_id", { _, verdict, _ in "\(verdict.partID)" }),
-        ("trigger_id", { _, verdict, _ in "\(verdict.triggerID)" }),
-        ("captured_at", { _, verdict, _ in verdict.capturedAt.map { "\($0)" } }),
-        ("disposition", { _, verdict, _ in verdict.disposition.rawValue }),
-        ("reason", { _, verdict, _ in verdict.reason.text }),
-        ("inspected", { _, verdict, _ in "\(verdict.inspected)" }),
-        ("score", { _, verdict, _ in verdict.score.map { "\($0)" } }),
-        ("threshold", { _, verdict, _ in verdict.threshold.map { "\($0)" } }),
-        ("latency_us", { _, verdict, _ in verdict.latencyMicroseconds.map { "\($0)" } }),
-        ("deadline_margin_us", { _, verdict, _ in verdict.deadlineMarginMicroseconds.map { "\($0)" } }),
-        ("recipe", { _, verdict, _ in verdict.recipe }),
-        ("recipe_revision", { _, verdict, _ in "\(verdict.recipeRevision)" }),
-        ("model_sha256", { _, verdict, _ in verdict.modelSHA256 }),
-        ("simulated", { _, verdict, _ in "\(verdict.simulated)" }),
+        ("part_id", { message, verdict, _ in (message.event?.partID ?? verdict?.partID).map { "\($0)" } }),
+        ("trigger_id", { _, verdict, _ in (verdict?.triggerID).map { "\($0)" } }),
+        ("captured_at", { _, verdict, _ in (verdict?.capturedAt).map { "\($0)" } }),
+        ("disposition", { _, verdict, _ in verdict?.disposition.rawValue }),
+        ("reason", { _, verdict, _ in verdict?.reason.text }),
+        ("inspected", { _, verdict, _ in (verdict?.inspected).map { "\($0)" } }),
+        ("score", { _, verdict, _ in (verdict?.score).map { "\($0)" } }),
+        ("threshold", { _, verdict, _ in (verdict?.threshold).map { "\($0)" } }),
+        ("latency_us", { _, verdict, _ in (verdict?.latencyMicroseconds).map { "\($0)" } }),
+        ("deadline_margin_us", { _, verdict, _ in (verdict?.deadlineMarginMicroseconds).map { "\($0)" } }),
+        ("recipe", { _, verdict, _ in verdict?.recipe }),
+        ("recipe_revision", { _, verdict, _ in (verdict?.recipeRevision).map { "\($0)" } }),
+        ("model_sha256", { _, verdict, _ in verdict?.modelSHA256 }),
+        ("simulated", { _, verdict, _ in (verdict?.simulated).map { "\($0)" } }),
         ("picturable_z", { _, _, details in (details?.picturable?.z).map { "\($0)" } }),
         ("unpicturable_z", { _, _, details in (details?.unpicturable?.z).map { "\($0)" } }),
         ("branch_responsible", { _, _, details in details?.responsibleBranch?.rawValue }),
         ("late", { _, _, details in (details?.late).map { "\($0)" } }),
+        ("event", { message, _, _ in message.event?.name.rawValue }),
+        ("severity", { message, _, _ in message.event?.severity.rawValue }),
+        ("message", { message, _, _ in message.event?.message }),
+        ("peer", { message, _, _ in message.event?.peer }),
     ]
 
     static var header: String { line(columns.map(\.name)) }
 
-    /// Empty for a message about no part.
     static func line(of message: Message) -> String {
-        guard let verdict = message.verdict else { return "" }
         var details: PartResult.Details?
         if case .result(let result) = message.body { details = result.details }
-        return line(columns.map { $0.value(message, verdict, details) ?? "" })
+        return line(columns.map { $0.value(message, message.verdict, details) ?? "" })
     }
 
     static func line(_ fields: [String]) -> String { fields.map(quoted).joined(separator: ",") + "\r\n" }
@@ -48,4 +51,8 @@ enum JournalCSV {
         let needsQuotes = field.unicodeScalars.contains { ",\"\r\n".unicodeScalars.contains($0) }
         return needsQuotes ? "\"" + field.replacing("\"", with: "\"\"") + "\"" : field
     }
+}
+
+extension Message {
+    fileprivate var event: StationEvent? { if case .event(let event) = body { event } else { nil } }
 }

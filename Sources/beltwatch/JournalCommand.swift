@@ -16,6 +16,7 @@ struct JournalCommand: ParsableCommand {
               beltwatch journal /etc/beltwatchd/line1.yaml --summary --since 8h
               beltwatch journal /var/lib/beltwatchd/line1 --disposition reject --limit 20
               beltwatch journal line1.yaml --part 4711 --kind verdict --kind result --json-lines
+              beltwatch journal line1.yaml --kind event --since 8h
               beltwatch journal copy.sqlite --kind result --since 2026-11-01 --until 2026-12-01 --csv > november.csv
 
             Only reads, also while the station runs. What it prints is the verdicts, unless --kind says otherwise; oldest \
@@ -43,10 +44,10 @@ struct JournalCommand: ParsableCommand {
     var part: UInt64?
 
     @Option(
-        help: "verdict, reject or result; may be given several times.",
+        help: "verdict, reject, result or event; may be given several times.",
         transform: { text in
             guard let kind = MessageKind(rawValue: text), kind.isJournalled else {
-                throw ValidationError("'\(text)' is no kind that is kept; kinds are verdict, reject and result")
+                throw ValidationError("'\(text)' is no kind that is kept; kinds are verdict, reject, result and event")
             }
             return kind
         })

@@ -17,9 +17,14 @@ struct JournalTable {
     }
 
     private static func line(of message: Message) -> String {
-        guard let verdict = message.verdict else { return "" }
         var line = String("\(message.envelope.sentAt)".prefix(23)).replacing("T", with: " ")
-        line += left("\(message.envelope.session)", 11) + left("\(verdict.partID)", 11) + "  "
+        line += left("\(message.envelope.session)", 11)
+        if case .event(let event) = message.body {
+            let part = event.partID.map { "\($0)" } ?? "-"
+            return line + left(part, 11) + "  " + right("event", 9) + right(event.severity.rawValue, 13) + text(of: event)
+        }
+        guard let verdict = message.verdict else { return "" }
+        line += left("\(verdict.partID)", 11) + "  "
         line += right(message.body.kind.rawValue, 9) + right(verdict.disposition.rawValue, 13)
         line += right(verdict.reason.text, 24)
         line += left(verdict.score.map { String(format: "%.2f", $0) } ?? "-", 9)
@@ -31,6 +36,12 @@ struct JournalTable {
             line += String(format: "  picturable z %.2f  unpicturable z %.2f", picturable.z, unpicturable.z)
         }
         return line + (verdict.simulated ? "  simulated" : "")
+    }
+
+    /// What happened, and at whose wish.
+    static func text(of event: StationEvent) -> String {
+        let count = event.details["count"].map { ", \($0) times" } ?? ""
+        return "\(event.name.rawValue): \(event.message)" + count + (event.peer.map { " (by \($0))" } ?? "")
     }
 
     private static func right(_ text: String, _ width: Int) -> String {
@@ -79,7 +90,7 @@ extension Message {
         switch body {
         case .verdict(let verdict), .reject(let verdict): verdict
         case .result(let result): result.verdict
-        case .heartbeat, .state: nil
+        case .event, .heartbeat, .state, .health: nil
         }
     }
 }

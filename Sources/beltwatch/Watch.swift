@@ -135,8 +135,10 @@ private struct Display {
             if showsResults { print("\(station)  \(PartLine.text(of: result))\(remark)") }
         case .state(let report):
             show(report, of: station)
-        case .reject, .heartbeat:
-            // A reject is a verdict again, and heartbeats are heard by the feed.
+        case .event(let event):
+            print("\(station)  \(event.severity.rawValue)  \(JournalTable.text(of: event))\(remark)")
+        case .reject, .heartbeat, .health:
+            // A reject is a verdict again, heartbeats are heard by the feed, and health is for programs.
             break
         }
     }
