@@ -56,7 +56,8 @@ final class DecisionDesk: @unchecked Sendable {
 
     init(
         _ configuration: Configuration, outputs: [any InspectionOutput], record: (any RecordKeeper)?,
-        vitals: @escaping @Sendable () -> StationVitals, clock: any MonotonicClock, wallClock: any WallClock, logger: Logger
+        vitals: @escaping @Sendable () -> StationVitals, clock: any MonotonicClock, wallClock: any WallClock,
+        logger: Logger
     ) {
         self.configuration = configuration
         self.outputs = outputs

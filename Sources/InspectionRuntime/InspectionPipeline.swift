@@ -312,7 +312,8 @@ extension StationEvent {
         let name = command.name.rawValue
         switch answer {
         case .accepted:
-            self.init(.command, .info, "\(name) carried out", peer: peer, details: ["command": name, "accepted": "true"])
+            self.init(
+                .command, .info, "\(name) carried out", peer: peer, details: ["command": name, "accepted": "true"])
         case .refused(let refusal):
             self.init(
                 .command, .warning, "\(name) refused: \(refusal.message)", peer: peer,

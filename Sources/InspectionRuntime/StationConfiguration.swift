@@ -262,7 +262,8 @@ extension StationConfiguration {
         armsItself = try root.choice(.arm, ArmingWord.self) != .byCommand
         if !armsItself, endpoints.recovery == nil {
             throw root.error(
-                .arm, .outOfRange(found: "'by_command'", expected: "at_start, as no 'endpoints.recovery' takes commands"))
+                .arm,
+                .outOfRange(found: "'by_command'", expected: "at_start, as no 'endpoints.recovery' takes commands"))
         }
     }
 

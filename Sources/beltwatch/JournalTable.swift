@@ -21,7 +21,8 @@ struct JournalTable {
         line += left("\(message.envelope.session)", 11)
         if case .event(let event) = message.body {
             let part = event.partID.map { "\($0)" } ?? "-"
-            return line + left(part, 11) + "  " + right("event", 9) + right(event.severity.rawValue, 13) + text(of: event)
+            line += left(part, 11) + "  " + right("event", 9) + right(event.severity.rawValue, 13)
+            return line + text(of: event)
         }
         guard let verdict = message.verdict else { return "" }
         line += left("\(verdict.partID)", 11) + "  "

@@ -123,10 +123,10 @@ extension CommandTests {
             let header =
                 "kind,session,seq,t_utc,station,part_id,trigger_id,captured_at,disposition,reason,inspected,score,threshold,"
                 + "latency_us,deadline_margin_us,recipe,recipe_revision,model_sha256,simulated,picturable_z,unpicturable_z,"
-                + "branch_responsible,late\r\n"
+                + "branch_responsible,late,event,severity,message,peer\r\n"
             let line =
                 "result,1,5,2026-11-21T10:05:00.000000Z,line1,5,5,2026-11-21T10:05:00.000000Z,reject,late,false,,0.75,1500,,"
-                + "\"tray, \"\"large\"\"\",3,ab,false,1.5,-0.5,picturable,true\r\n"
+                + "\"tray, \"\"large\"\"\",3,ab,false,1.5,-0.5,picturable,true,,,,\r\n"
             #expect(result.output == header + line)
             let empty = try beltwatch("journal", directory.path, "--csv", "--session", "9")
             #expect(empty.status == 0 && empty.output == header)

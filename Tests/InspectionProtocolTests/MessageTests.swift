@@ -47,6 +47,22 @@ private enum Expected {
         "state":"running","station":"line-1","t_mono_us":5000000,"t_utc":"1970-01-01T00:00:01.000000Z",\
         "version":"0.1.0"}
         """
+    static let event = """
+        {"details":{"path":"evidence/12/99"},"message":"pictures stored","name":"evidence_stored","part_id":"99",\
+        "peer":null,"schema":1,"seq":"7","session":"12","severity":"info","station":"line-1","t_mono_us":5000000,\
+        "t_utc":"1970-01-01T00:00:01.000000Z"}
+        """
+    static let health = """
+        {"bus":{"answered":7,"denied":2,"dropped":3,"malformed":1,"replays":30},\
+        "camera":{"last_error":null,"reconnects":2,"state":"streaming"},"disk_free_bytes":null,\
+        "frames":{"corrupt":1,"dropped":1,"failed":0,"gap":1,"not_triggered":2,"received":9,"scored":4,"stale":0,\
+        "unhealthy":1},"journal":{"lost":{"result":2},"slowest_commit_us":9000,"written":15},\
+        "latency_us":{"max":500,"p50":100,"p90":200,"p99":300,"p999":400,"worst_part_id":"98"},"open_files":20,\
+        "parts":{"accepted":3,"late":1,"rejected":2,"rejected_by_reason":{"anomaly":1,"late":1},"review":0,"seen":5,\
+        "uninspected":0},"queues":[{"capacity":4,"depth":1,"dropped":1,"name":"beltwatch.score","processed":4}],\
+        "rss_bytes":1000000,"schema":1,"seq":"7","session":"12","station":"line-1","t_mono_us":5000000,\
+        "t_utc":"1970-01-01T00:00:01.000000Z"}
+        """
 }
 
 private func json(_ body: MessageBody) throws -> String {
@@ -59,7 +75,10 @@ private func verdictTopic() throws -> Topic { Topic(station: try StationName("li
     @Test(
         arguments: zip(
             Samples.everyBody,
-            [Expected.accepted, Expected.uninspected, Expected.result, Expected.heartbeat, Expected.state]))
+            [
+                Expected.accepted, Expected.uninspected, Expected.result, Expected.heartbeat, Expected.state,
+                Expected.event, Expected.health,
+            ]))
     func isOneFlatObjectWithEveryKeyOfTheProtocol(body: MessageBody, expected: String) throws {
         #expect(try json(body) == expected)
     }

@@ -54,7 +54,31 @@ enum Samples {
             reason: nil, recipe: "bottle", modelSHA256: "ab12", configurationSHA256: nil, version: "0.1.0")
     }
 
+    static var event: StationEvent {
+        StationEvent(
+            .evidenceStored, .info, "pictures stored", partID: 99, peer: nil, details: ["path": "evidence/12/99"])
+    }
+
+    static var health: HealthReport {
+        var parts = PartCounts()
+        for disposition in [Disposition.accept, .accept, .accept, .reject, .reject] { parts.count(disposition) }
+        return HealthReport(
+            frames: FrameTally(
+                received: 9, gap: 1, notTriggered: 2, scored: 4, dropped: 1, corrupt: 1, stale: 0, unhealthy: 1,
+                failed: 0),
+            parts: PartTally(parts, rejectedByReason: [.late: 1, .anomaly: 1]),
+            latency: LatencyReport(p50: 100, p90: 200, p99: 300, p999: 400, longest: 500, worstPartID: 98),
+            queues: [QueueReport(name: "beltwatch.score", depth: 1, capacity: 4, processed: 4, dropped: 1)],
+            camera: CameraReport(state: .streaming, reconnects: 2, lastError: nil),
+            bus: BusReport(answered: 7, malformed: 1, denied: 2, replays: 30, dropped: 3),
+            journal: JournalReport(written: 15, lost: [.result: 2], slowestCommitMicroseconds: 9000),
+            residentBytes: 1_000_000, openFiles: 20, freeDiskBytes: nil)
+    }
+
     static var everyBody: [MessageBody] {
-        [.verdict(accepted), .reject(uninspected), .result(result), .heartbeat(heartbeat), .state(state)]
+        [
+            .verdict(accepted), .reject(uninspected), .result(result), .heartbeat(heartbeat), .state(state),
+            .event(event), .health(health),
+        ]
     }
 }
