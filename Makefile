@@ -17,7 +17,10 @@ TESTING := -c release -Xswiftc -enable-testing --scratch-path .build-tests
 # OpenBLAS starts its pool when it is loaded; our own threads call it one at a time.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test test-older-cpus sanitize benchmark experiments reproduce-loco reproduce-mvtec build install lint run-packages test-packages benchmark-packages clean
+# The long forms of tests, one target each.
+LONG_TESTS := long-load
+
+.PHONY: demo test test-older-cpus test-long $(LONG_TESTS) sanitize benchmark load experiments reproduce-loco reproduce-mvtec build install lint run-packages test-packages benchmark-packages clean
 
 # Where `make install` puts the programs and the teacher; DESTDIR goes in front.
 PREFIX ?= /usr
@@ -50,6 +53,13 @@ test-older-cpus:
 	        --filter '^TensorKernelsTests\.' --skip ChangeNoBit 2>&1 | grep -Ev $(PASSING) || exit; \
 	done
 
+## test-long: the tests that take minutes to hours, each to its end
+test-long: $(LONG_TESTS)
+
+# 100,000 parts, nine minutes: the counts decide, the times are printed.
+long-load: run-packages
+	@$(LOAD) --parts 100000 --rounds 1 --hostile-only
+
 # What each of them builds with, and the tests it runs. Undefined behaviour is looked for in C alone, where it ends the
 # process: Swift checks itself. The thread sanitizer is for what threads share.
 SANITIZE_address := --sanitize=address --filter TensorKernelsTests
@@ -75,9 +85,14 @@ benchmark: benchmark-packages
 # Models, figures and logs of trials: days of work, which `clean` leaves alone. What is finished there is not repeated.
 WORK ?= .build-experiments
 built = swift build $(RELEASE) --product $(1) >&2
+LOAD = $(call built,LineLoad) && "$$(swift build $(RELEASE) --show-bin-path)/LineLoad"
 EXPERIMENTS = $(call built,beltwatch) && $(call built,Experiments) && \
     bin="$$(swift build $(RELEASE) --show-bin-path)" && "$$bin/Experiments"
 TRIALS = --program "$$bin/beltwatch" --work "$(WORK)" $(if $(JOBS),--jobs $(JOBS))
+
+## load: from capture to verdict on the wire at 200 parts a second, with and without hostile subscribers; four minutes
+load: run-packages
+	@$(LOAD) $(if $(PARTS),--parts $(PARTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 ## experiments: every method trained and judged alike, with the papers' ablations in miniature; some hours
 experiments: run-packages

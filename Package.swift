@@ -100,6 +100,17 @@ let package = Package(
             ],
             path: "Tests/Benchmarks/EngineBenchmark"),
 
+        // `make load`, `make test-long`.
+        .executableTarget(
+            name: "LineLoad",
+            dependencies: [
+                "AnomalyScoring", "Imaging", "InspectionClient", "InspectionProtocol", "InspectionRuntime", "Journal",
+                "Locking", "Messaging", "StationAssembly", "TensorKernels",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/Benchmarks/LineLoad"),
+
         // `make experiments`, `make reproduce-loco`, `make reproduce-mvtec`.
         .executableTarget(
             name: "Experiments",
@@ -155,6 +166,9 @@ let package = Package(
         .testTarget(
             name: "ExperimentsTests", dependencies: ["AnomalyScoring", "Evaluation", "Experiments"],
             exclude: ["stand-in.sh"]),
+        .testTarget(
+            name: "LineLoadTests",
+            dependencies: ["AnomalyScoring", "Imaging", "InspectionProtocol", "InspectionRuntime", "LineLoad"]),
         .testTarget(
             name: "CommandTests",
             dependencies: [
