@@ -27,28 +27,13 @@ final class AppSource: @unchecked Sendable {
         gst_app_src_push_buffer(source, buffer)
     }
 
-    /// Hands over a copy of a picture, with the padding at the end of each row that GStreamer expects.
+    /// Hands over a copy of a picture.
     ///
     /// - Parameters:
     ///   - bytesPerRow: Without padding.
     ///   - time: When the picture is shown, in nanoseconds from the beginning.
     func push(picture: [UInt8], bytesPerRow: Int, time: UInt64, duration: UInt64) {
-        let rows = picture.count / bytesPerRow
-        // Rows begin at multiples of four bytes (gst_video_info_set_format).
-        let stride = (bytesPerRow + 3) / 4 * 4
-        guard let buffer = gst_buffer_new_allocate(nil, gsize(stride * rows), nil) else {
-            preconditionFailure("out of memory for a picture of \(stride * rows) bytes")
-        }
-        var map = GstMapInfo()
-        gst_buffer_map(buffer, &map, GST_MAP_WRITE)
-        picture.withUnsafeBytes { pixels in
-            guard let target = map.data, let start = pixels.baseAddress else { return }
-            for row in 0..<rows {
-                UnsafeMutableRawPointer(target + row * stride)
-                    .copyMemory(from: start + row * bytesPerRow, byteCount: bytesPerRow)
-            }
-        }
-        gst_buffer_unmap(buffer, &map)
+        let buffer = PictureBuffer.make(copying: picture.span, bytesPerRow: bytesPerRow)
         buffer.pointee.pts = GstClockTime(time)
         buffer.pointee.duration = GstClockTime(duration)
         gst_app_src_push_buffer(source, buffer)

@@ -8,10 +8,14 @@ public enum CaptureWritingError: Error, Equatable, Sendable, CustomStringConvert
     /// The encoder or the disk took no more data for this long.
     case stalled(path: String, limit: Duration)
 
+    /// An encoder refused a picture, or is not installed.
+    case cannotEncode(reason: String)
+
     public var description: String {
         switch self {
         case .cannotWrite(let path, let reason): "cannot write \(path): \(reason)"
         case .stalled(let path, let limit): "writing \(path) made no progress for \(limit)"
+        case .cannotEncode(let reason): "cannot encode a picture: \(reason)"
         }
     }
 }

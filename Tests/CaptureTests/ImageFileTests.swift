@@ -27,6 +27,22 @@ import Testing
         }
     }
 
+    @Test func encodedFramesAreReadBackExactly() throws {
+        try withTemporaryFolder { folder in
+            let path = folder.appending(path: "a.png")
+            for (width, height) in [(1, 1), (7, 5), (642, 3), (640, 480)] {
+                let colour = picture(width: width, height: height, channels: 3)
+                let frame = Frame(
+                    number: 0, width: width, height: height, capturedAt: .now,
+                    pixels: PixelBuffer(count: colour.count) { span in
+                        for index in span.indices { span[index] = colour[index] }
+                    })
+                try Data(PNGEncoder.encode(frame)).write(to: path)
+                #expect(try decodeImage(at: path.path).pixels == colour)
+            }
+        }
+    }
+
     @Test func everyKindOfFileDecodesAsInPillow() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Images")
         let golden = try #require(FileManager.default.contents(atPath: folder.appending(path: "pillow.json").path))

@@ -60,7 +60,7 @@ private enum LeakTracer {
     struct TracerIsMissing: Error {}
 }
 
-/// Frames to the end, stops in mid-stream, every kind of error, both writers and the image reader.
+/// Frames to the end, stops in mid-stream, every kind of error, both writers, the encoder and the image reader.
 private func useEverything() throws {
     try withTemporaryFolder { folder in
         let pixels = [UInt8](repeating: 90, count: 64 * 48 * 3)
@@ -72,6 +72,7 @@ private func useEverything() throws {
 
         try PNGWriter.write(
             pixels: pixels, width: 64, height: 48, channels: 3, to: folder.appending(path: "a.png").path)
+        _ = try PNGEncoder.encode(pixels.span, width: 64, height: 48)
         try Data("no picture".utf8).write(to: folder.appending(path: "b.png"))
         _ = try ImageFolderSource(directory: folder.path, pool: FramePool(capacity: 2)).pullAll()
 

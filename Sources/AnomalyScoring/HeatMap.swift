@@ -1,10 +1,9 @@
-import AnomalyScoring
-import Foundation
+import Glibc
 import Imaging
 import TensorKernels
 
 /// A picture with its anomaly map on top, for people.
-enum HeatMap {
+public enum HeatMap {
     /// Mixes the picture's grey values with a colour for the map's value.
     ///
     /// 0 is dark blue, 0.1 — the value that one good cell in 200 reaches — yellow, 0.3 and above red: the same colours
@@ -18,7 +17,7 @@ enum HeatMap {
     ///   - map: The canonical map, `[1, 256, 256]`.
     ///   - options: How it was made.
     /// - Returns: 256×256 RGB pixels.
-    static func overlay(_ map: Tensor, options: MapOptions, on image: ModelImage) -> [UInt8] {
+    public static func overlay(_ map: Tensor, options: MapOptions, on image: ModelImage) -> [UInt8] {
         precondition(map.count * 3 == image.pixels.count, "the map is not the picture's")
         var pixels = image.pixels
         // Four of 64 cells on each side, and half a cell of what is interpolated.

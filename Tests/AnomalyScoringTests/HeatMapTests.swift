@@ -1,10 +1,9 @@
-import AnomalyScoring
 import Foundation
 import Imaging
 import TensorKernels
 import Testing
 
-@testable import beltwatch
+@testable import AnomalyScoring
 
 @Suite struct HeatMapTests {
     private let white = ModelImage(pixels: Array(repeating: 255, count: 3 * 256 * 256))
