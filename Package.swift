@@ -63,6 +63,13 @@ let package = Package(
             ]),
 
         .target(
+            name: "EvidenceKeeping",
+            dependencies: [
+                "AnomalyScoring", "Archive", "Capture", "Imaging", "InspectionProtocol", "InspectionRuntime", "Locking",
+                .product(name: "Crypto", package: "swift-crypto"), .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        .target(
             name: "StationAssembly",
             dependencies: [
                 "Archive", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal", "Locking", "Messaging",
@@ -156,6 +163,12 @@ let package = Package(
             dependencies: [
                 "Archive", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal", "Locking",
                 .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "EvidenceKeepingTests",
+            dependencies: [
+                "AnomalyScoring", "Archive", "Capture", "EvidenceKeeping", "Imaging", "InspectionProtocol",
+                "InspectionRuntime", "Locking", "TensorKernels", .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "DaemonTests",

@@ -7,6 +7,11 @@ enum Directory {
     /// All names in a directory but `.` and `..`, in byte order, hidden ones too.
     static func names(in path: String) throws(FileError) -> [String] {
         guard let stream = opendir(path) else { throw .last(.list, path) }
+        return try names(readingAndClosing: stream, path)
+    }
+
+    /// - Parameter path: Where it was found, for people.
+    static func names(readingAndClosing stream: OpaquePointer, _ path: String) throws(FileError) -> [String] {
         defer { closedir(stream) }
         var names: [String] = []
         errno = 0

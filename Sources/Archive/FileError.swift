@@ -19,6 +19,9 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
         case notADirectory
         case notARegularFile
 
+        /// Where none is followed, because somebody may have planted it.
+        case symbolicLink
+
         /// Another process holds it.
         case inUse
 
@@ -73,6 +76,7 @@ extension FileError.Cause {
         case .isADirectory: "it is a directory; a file is needed"
         case .notADirectory: "a directory is needed, and it or a part of its path is not one"
         case .notARegularFile: "it is not a regular file"
+        case .symbolicLink: "it is a symbolic link, which is not followed here; a directory or a mount is needed"
         case .inUse: "another process holds it"
         case .endedEarly: "it ended before its announced size; it is incomplete, or was changed meanwhile"
         case .system(let code): String(cString: strerror(code))

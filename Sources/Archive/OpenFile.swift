@@ -13,6 +13,12 @@ struct OpenFile: ~Copyable {
         self.path = path
     }
 
+    /// - Parameter descriptor: Closed at the end of this value.
+    init(taking descriptor: Int32, _ path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
     deinit { close(descriptor) }
 
     /// Size of a regular file, in bytes.

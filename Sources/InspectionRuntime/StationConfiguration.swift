@@ -57,6 +57,9 @@ public struct StationConfiguration: Hashable, Sendable {
     /// `journal`: how what the station said is kept.
     public var journal: Journal
 
+    /// `evidence`: which pictures of parts are kept, and in how much space.
+    public var evidence: Evidence
+
     /// `arm`: whether parts are judged as soon as frames come, `at_start`, which is the default, or when the command `Arm`
     /// says so, `by_command`.
     public var armsItself: Bool
@@ -79,7 +82,9 @@ public struct StationConfiguration: Hashable, Sendable {
 
         /// `source.frame_pool`: frames that may be in the system at once, up to 4096; default 16. Bounds the memory at one
         /// frame's bytes each; must hold what the gate's and the preprocessing mailbox hold, and three in the making, so
-        /// at least 11 with mailboxes of the default size.
+        /// at least 11 with mailboxes of the default size. Where evidence is kept, a frame goes all the way with its part:
+        /// 15 more, for the mailboxes of `score` and `fuse`, the queue of `evidence` and what is at work there; the
+        /// default is then 26. Nothing is copied, and a slow disk cannot take the frames that the camera needs.
         public var framePool: Int
 
         public enum Pipeline: Hashable, Sendable {
@@ -115,6 +120,32 @@ public struct StationConfiguration: Hashable, Sendable {
         /// `journal.reserve`: disk space that is kept occupied, 1 MiB…1 GiB, in bytes, and given to verdicts alone when
         /// the disk is full. A verdict takes some 2 KiB.
         public var reserve = 16 << 20
+
+        public init() {}
+    }
+
+    public struct Evidence: Hashable, Sendable {
+        /// Which parts.
+        public enum Keep: String, CaseIterable, Sendable {
+            /// What is not accepted and was seen by a frame.
+            case rejects
+            case off
+        }
+
+        /// `evidence.keep`: the parts whose pictures are kept, `rejects` (the default) or `off`.
+        public var keep = Keep.rejects
+
+        /// `evidence.size`: what the pictures may take, 16 MiB…1 TiB, in bytes; the oldest parts make room. A part of
+        /// 640×480 pixels takes some 600 KiB.
+        public var size = 1 << 30
+
+        /// `evidence.free`: what pictures leave free on their disk, 1 MiB…1 TiB, in bytes. With less than that no picture is
+        /// kept and the flag `degraded_evidence` shows; verdicts and journal go on. More leaves them more room.
+        public var free = 256 << 20
+
+        /// `evidence.queue`: parts that may wait for the disk, 1…256, each with its frame. Of parts beyond it no picture is
+        /// kept. More rides out a longer row of rejects and needs the memory of as many frames.
+        public var queue = 4
 
         public init() {}
     }
@@ -175,7 +206,7 @@ public struct StationConfiguration: Hashable, Sendable {
 
 extension StationConfiguration {
     enum Key: String, CaseIterable {
-        case station, recipe, model, source, trigger, region, endpoints, mailboxes, journal, arm
+        case station, recipe, model, source, trigger, region, endpoints, mailboxes, journal, evidence, arm
         case recipeRevision = "recipe_revision"
         case stateDirectory = "state_directory"
         case imageHealth = "image_health"
@@ -208,6 +239,7 @@ extension StationConfiguration {
         case syncWindow = "sync_window"
         case keep, size, reserve
     }
+    enum EvidenceKey: String, CaseIterable { case keep, size, free, queue }
     enum LineStopKey: String, CaseIterable {
         case consecutiveRejects = "consecutive_rejects"
         case uninspected
@@ -248,7 +280,8 @@ extension StationConfiguration {
         model = try path(.model, "the path of a model file")
         stateDirectory = try path(.stateDirectory, "the path of a directory of this station's own")
         mailboxes = try Self.mailboxes(root)
-        source = try Self.source(root, directory: directory, mailboxes: mailboxes)
+        evidence = try Self.evidence(root)
+        source = try Self.source(root, directory: directory, mailboxes: mailboxes, evidence: evidence)
         trigger = try Self.trigger(root)
         region = try Self.region(root)
         imageHealth = try Self.imageHealth(root)
@@ -278,7 +311,7 @@ extension StationConfiguration {
     }
 
     private static func source(
-        _ root: ConfigurationSection<Key>, directory: URL, mailboxes: Mailboxes
+        _ root: ConfigurationSection<Key>, directory: URL, mailboxes: Mailboxes, evidence: Evidence
     ) throws(ConfigurationError) -> Source {
         let expected = "a gst-launch string, or else give the path of a file with one as 'source.pipeline_file'"
         guard let section = try root.section(.source, SourceKey.self) else {
@@ -305,7 +338,11 @@ extension StationConfiguration {
         if isLive, keepsTime != nil {
             throw section.error(.keepTime, .outOfRange(found: "there", expected: "absent when 'source.live' is true"))
         }
-        let least = mailboxes.gate.capacity + mailboxes.preprocess.capacity + 3
+        var least = mailboxes.gate.capacity + mailboxes.preprocess.capacity + 3
+        if evidence.keep != .off {
+            // What waits, and one each that is scored, fused and written.
+            least += mailboxes.score.capacity + mailboxes.fuse.capacity + evidence.queue + 3
+        }
         let pool = try section.integer(.framePool, in: max(2, least)...4096, "frames") ?? max(16, least)
         return Source(pipeline: pipeline, isLive: isLive, keepsTime: keepsTime ?? true, framePool: pool)
     }
@@ -417,6 +454,21 @@ extension StationConfiguration {
         if let bytes = try section.byteCount(.size, in: 16 << 20...1 << 40) { journal.size = bytes }
         if let bytes = try section.byteCount(.reserve, in: 1 << 20...1 << 30) { journal.reserve = bytes }
         return journal
+    }
+
+    private static func evidence(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> Evidence {
+        var evidence = Evidence()
+        guard let section = try root.section(.evidence, EvidenceKey.self) else { return evidence }
+        // To YAML, a bare `off` is no text.
+        if let keep = try section.value(
+            .keep, "rejects or off", parse: { scalar, _ in Evidence.Keep(rawValue: scalar.string) })
+        {
+            evidence.keep = keep
+        }
+        if let bytes = try section.byteCount(.size, in: 16 << 20...1 << 40) { evidence.size = bytes }
+        if let bytes = try section.byteCount(.free, in: 1 << 20...1 << 40) { evidence.free = bytes }
+        if let parts = try section.integer(.queue, in: 1...256, "parts") { evidence.queue = parts }
+        return evidence
     }
 
     private static func mailboxes(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> Mailboxes {

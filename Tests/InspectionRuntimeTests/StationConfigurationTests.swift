@@ -33,7 +33,7 @@ import Testing
         #expect(station.stateDirectory == "/var/lib/line1")
         #expect(station.source.pipeline == .text("videotestsrc"))
         #expect(!station.source.isLive && station.source.keepsTime)
-        #expect(station.source.framePool == 16)
+        #expect(station.source.framePool == 26)
         #expect(station.trigger == .everyFrame)
         #expect(station.latencyBudget == .milliseconds(250))
         #expect(station.starvedAfter == .seconds(10))
@@ -41,6 +41,7 @@ import Testing
         #expect(station.region == nil)
         #expect(station.mailboxes == StationConfiguration.Mailboxes())
         #expect(station.journal == StationConfiguration.Journal())
+        #expect(station.evidence == StationConfiguration.Evidence())
         #expect(station.endpoints.verdicts.description == "tcp://127.0.0.1:5556")
     }
 
@@ -60,6 +61,7 @@ import Testing
                     starved_after: 1min
                     stall_limit: 1.5 s
                     journal: {sync_window: 10ms, keep: 90d, size: 1.5 GiB, reserve: 512MiB}
+                    evidence: {keep: rejects, size: 2GiB, free: 64MiB, queue: 2}
                     mailboxes:
                       score: {capacity: 9, overflow: reject_newest}
                       gate: {overflow: wait}
@@ -77,7 +79,17 @@ import Testing
         #expect(station.mailboxes.gate == MailboxConfiguration(capacity: 4, overflow: .wait))
         #expect(station.journal.syncWindow == .milliseconds(10))
         #expect(station.journal.keep == .seconds(90 * 86_400))
+        #expect(station.evidence.size == 2 << 30 && station.evidence.free == 64 << 20 && station.evidence.queue == 2)
         #expect(station.journal.size == 1_610_612_736 && station.journal.reserve == 512 << 20)
+    }
+
+    /// The pool must hold every frame that the line can hold.
+    @Test(arguments: [
+        ("evidence: {keep: off}", 16), ("evidence: {queue: 1}", 23), ("mailboxes: {fuse: {capacity: 40}}", 62),
+        ("evidence: {keep: off}\nmailboxes: {fuse: {capacity: 40}, gate: {capacity: 40}}", 47),
+    ])
+    func framesThatAreKeptNeedTokens(lines: String, expected: Int) throws {
+        #expect(try parse(Self.complete + lines).source.framePool == expected)
     }
 
     @Test(arguments: [
@@ -129,7 +141,7 @@ import Testing
             words: ["only one of the two"]),
         Mistake(
             replacing: "  live:", with: "  frame_pool: 3\n  live:", line: 6, key: "source.frame_pool",
-            words: ["'3'", "from 11 to 4096"]),
+            words: ["'3'", "from 26 to 4096"]),
         Mistake(replacing: "250ms", with: "250", line: 8, key: "latency_budget", words: ["the number 250", "unit"]),
         Mistake(replacing: "250ms", with: "2h", line: 8, key: "latency_budget", words: ["'2h'", "1ms to 1min"]),
         Mistake(replacing: "250ms", with: "-5ms", line: 8, key: "latency_budget", words: ["'-5ms'"]),
@@ -204,6 +216,18 @@ import Testing
             replacing: "model:", with: "journal: {reserve: 2GiB}\nmodel:", line: 2, key: "journal.reserve",
             words: ["'2GiB'", "from 1MiB to 1GiB"]),
         Mistake(
+            replacing: "model:", with: "evidence: {keep: all}\nmodel:", line: 2, key: "evidence.keep",
+            words: ["the text 'all'", "rejects or off"]),
+        Mistake(
+            replacing: "model:", with: "evidence: {size: 1MiB}\nmodel:", line: 2, key: "evidence.size",
+            words: ["'1MiB'", "from 16MiB to 1TiB"]),
+        Mistake(
+            replacing: "model:", with: "evidence: {free: 0KiB}\nmodel:", line: 2, key: "evidence.free",
+            words: ["'0KiB'", "from 1MiB to 1TiB"]),
+        Mistake(
+            replacing: "model:", with: "evidence: {queue: 0}\nmodel:", line: 2, key: "evidence.queue",
+            words: ["from 1 to 256"]),
+        Mistake(
             replacing: "station: line1", with: "station: line1\nstation: line2", line: 1, key: "station",
             words: ["twice"]),
         Mistake(replacing: "trigger: {", with: "trigger: [", line: 7, key: "", words: ["not YAML"]),
@@ -245,7 +269,7 @@ import Testing
         let path = root.appending(path: "Systemd/example-station.yaml").path
         let text = try String(contentsOfFile: path, encoding: .utf8)
         let shown = text.replacing(
-            /(?m)^( *)# (starved_after|stall_limit|image_health|mailboxes|frame_pool|journal| {2}\w+: )/
+            /(?m)^( *)# (starved_after|stall_limit|image_health|mailboxes|frame_pool|journal|evidence| {2}\w+: )/
         ) {
             "\($0.output.1)\($0.output.2)"
         }

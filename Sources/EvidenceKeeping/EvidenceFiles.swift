@@ -1,0 +1,69 @@
+import AnomalyScoring
+import Capture
+import Crypto
+import Foundation
+import Imaging
+import InspectionProtocol
+import InspectionRuntime
+
+/// The files of one part, ready to be written.
+struct EvidenceFiles {
+    struct File {
+        var name: String
+        var bytes: [UInt8]
+    }
+
+    /// Names in byte order, and `SHA256SUMS` last.
+    let files: [File]
+
+    /// Digest of `SHA256SUMS`, hexadecimal: one digest for all of them.
+    let sha256: String
+
+    init(_ contents: [File]) {
+        let contents = contents.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        // As sha256sum(1) writes it and checks it.
+        let sums = contents.map { "\(Self.digest(of: $0.bytes))  \($0.name)\n" }.joined()
+        files = contents + [File(name: "SHA256SUMS", bytes: Array(sums.utf8))]
+        sha256 = Self.digest(of: Array(sums.utf8))
+    }
+
+    /// What a part takes on disk, in bytes: whole blocks, and one for the folder.
+    var footprint: Int { Self.footprint(ofSizes: files.map(\.bytes.count)) }
+
+    static func footprint(ofSizes sizes: [Int]) -> Int {
+        let block = 4096
+        return sizes.reduce(block) { $0 + ($1 + block - 1) / block * block }
+    }
+
+    private static func digest(of bytes: [UInt8]) -> String {
+        SHA256.hash(data: bytes).map { String(format: "%02x", $0) }.joined()
+    }
+}
+
+/// How pictures become files.
+struct EvidenceDrawing: Sendable {
+    /// What of a frame the map shows.
+    var preprocessing: Preprocessing
+
+    /// What the map's values mean.
+    var mapOptions: MapOptions
+
+    /// `frame.png` with the source's pixels, `heatmap.png` with the map on top where there is one, and `part.json`, the
+    /// `result/` message as it is published.
+    func files(of picture: PartPicture, with result: Message) throws(EvidenceFault) -> EvidenceFiles {
+        var files: [EvidenceFiles.File] = []
+        do {
+            files.append(EvidenceFiles.File(name: "frame.png", bytes: try PNGEncoder.encode(picture.frame)))
+            if let map = picture.map {
+                let image = try preprocessing.modelImage(of: picture.frame)
+                let pixels = HeatMap.overlay(map, options: mapOptions, on: image)
+                let encoded = try PNGEncoder.encode(pixels.span, width: ModelImage.side, height: ModelImage.side)
+                files.append(EvidenceFiles.File(name: "heatmap.png", bytes: encoded))
+            }
+            files.append(EvidenceFiles.File(name: "part.json", bytes: try result.encoded()))
+        } catch {
+            throw .encoding(reason: "\(error)")
+        }
+        return EvidenceFiles(files)
+    }
+}
