@@ -234,8 +234,8 @@ public final class InspectionPipeline: Sendable {
         let answer = carryOut(command, by: peer)
         // An accepted trigger is a part, whose verdict says it all.
         if command.name != .trigger || answer != .accepted {
-            let event = StationEvent(command, answer, by: peer)
-            desk.report(event, limitedBy: "\(event)")
+            desk.report(
+                StationEvent(command, answer, by: peer), limitedBy: "\(command.name) \(answer) \(peer ?? "")")
         }
         return answer
     }

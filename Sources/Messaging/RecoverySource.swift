@@ -2,7 +2,7 @@ import InspectionProtocol
 
 /// What a station knows about whoever asks.
 public struct RecoveryPeer: Hashable, Sendable {
-    /// The address that the connection comes from; nil for ipc.
+    /// Where the connection comes from: an IP address, or for ipc `localhost:UID:GID:PID`, which the kernel vouches for.
     public var address: String?
 
     /// Who the peer has proved to be; nil while connections carry no proof.

@@ -121,7 +121,7 @@ public final class StationLine: Sendable {
                     let event = StationEvent(
                         .commandDenied, .warning, "\(command.name.rawValue) denied: commands are taken over ipc alone",
                         peer: "\(peer)", details: ["command": command.name.rawValue])
-                    pipeline.report(event, limitedBy: "\(event)")
+                    pipeline.report(event, limitedBy: "denied \(command.name) \(peer)")
                 }
                 return isPermitted
             }

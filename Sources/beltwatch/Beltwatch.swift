@@ -22,12 +22,12 @@ struct Beltwatch: ParsableCommand {
               beltwatch benchmark --cpu
 
             Exit status: 0 done, 64 wrong usage, 65 unusable input, 66 input not found, 69 endpoint not \
-            available, 70 training diverged or the machine computes wrongly, 73 output cannot be written, 78 unusable \
-            configuration, 130 interrupted.
+            available, 70 training diverged or the machine computes wrongly, 73 output cannot be written, 77 refused \
+            by the station, 78 unusable configuration, 130 interrupted.
             """,
         version: SoftwareVersion.current,
         subcommands: [
-            Train.self, Evaluate.self, Replay.self, Watch.self, JournalCommand.self, Benchmark.self, Synthesize.self,
+            Train.self, Evaluate.self, Replay.self, Watch.self, CommandStation.self, JournalCommand.self, Benchmark.self, Synthesize.self,
             Import.self, Export.self,
         ])
 }

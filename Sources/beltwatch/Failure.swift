@@ -12,6 +12,7 @@ enum ExitStatus: Int32 {
     case endpointUnavailable = 69
     case internalFailure = 70
     case outputFailed = 73
+    case refused = 77
     case unusableConfiguration = 78
     case interrupted = 130
 }

@@ -1,9 +1,12 @@
 import ArgumentParser
+import Foundation
 import Imaging
 
 /// A length of time on the command line: `90s`, `250ms`, `10min`, `1.5h`.
 struct DurationArgument: ExpressibleByArgument {
     let duration: Duration
+
+    init(duration: Duration) { self.duration = duration }
 
     init?(argument: String) {
         let units: [(suffix: String, seconds: Double)] = [("ms", 1e-3), ("min", 60), ("m", 60), ("s", 1), ("h", 3600)]
@@ -13,6 +16,9 @@ struct DurationArgument: ExpressibleByArgument {
         else { return nil }
         duration = .nanoseconds(Int64((number * unit.seconds * 1e9).rounded()))
     }
+
+    /// As help texts show the default.
+    var defaultValueDescription: String { "\(duration.seconds.formatted())s" }
 }
 
 /// An amount of memory on the command line: `512MiB`, `4GiB`.

@@ -6,7 +6,7 @@ extension CommandTests {
     @Suite struct CommandLineTests {
         @Test(arguments: [
             ["train"], ["evaluate"], ["replay"], ["watch"], ["benchmark"], ["synthesize"], ["synthesize", "dataset"],
-            ["synthesize", "recording"],
+            ["synthesize", "recording"], ["journal"], ["command"],
         ])
         func helpShowsAnExample(_ command: [String]) throws {
             let result = try RunningCommand(command + ["--help"]).result()
@@ -18,7 +18,9 @@ extension CommandTests {
         @Test func theFirstHelpNamesEveryCommandAndExitStatus() throws {
             let help = try beltwatch("--help").output
             for word in [
-                "train", "evaluate", "replay", "watch", "benchmark", "synthesize", "64", "65", "66", "70", "73", "130",
+                "train", "evaluate", "replay", "watch", "command", "journal", "benchmark", "synthesize", "64", "65",
+                "66", "69",
+                "70", "73", "77", "78", "130",
             ] {
                 #expect(help.contains(word))
             }
@@ -42,6 +44,9 @@ extension CommandTests {
             (["watch", "tcp://127.0.0.1"], "not tcp://host:port"),
             (["synthesize", "recording", "x.mkv", "--good", "0", "--logical", "0", "--structural", "0"], "one part"),
             (["synthesize", "recording", "x.mp4"], ".mkv"),
+            (["command", "ipc:///run/x", "trigger"], "trigger needs --token"),
+            (["command", "ipc:///run/x", "reset", "--token", "3"], "belong to trigger"),
+            (["command", "/run/x", "reset"], "neither tcp nor ipc"),
         ])
         func wrongUseIsExplained(_ arguments: [String], words: String) throws {
             try expectRefusal(arguments, status: 64, saying: words, "Usage: beltwatch")

@@ -13,15 +13,20 @@ final class WatchedStation: Sendable {
     var verdicts: String { core.publisher.endpoint.description }
     var recovery: String { server.endpoint.description }
 
-    /// - Parameter keeping: How many messages of each kind can be replayed.
-    init(keeping count: Int = 20_000) throws {
+    /// What it was told to do.
+    var commands: [StationCommand] { core.commands }
+
+    /// - Parameters:
+    ///   - keeping: How many messages of each kind can be replayed.
+    ///   - takesCommands: Whether anybody may give them.
+    init(keeping count: Int = 20_000, takesCommands: Bool = false) throws {
         let context = Context()
         var limits = MessageHistory.Limits()
         limits.messagesPerKind = count
         let core = try Core(limits: limits, in: context)
         self.core = core
         server = try RecoveryServer(
-            binding: Endpoint("tcp://127.0.0.1:*"), in: context, source: core, permits: { _, _ in false })
+            binding: Endpoint("tcp://127.0.0.1:*"), in: context, source: core, permits: { _, _ in takesCommands })
     }
 
     deinit { isGone.withLock { $0 = true } }
@@ -49,6 +54,7 @@ private final class Core: RecoverySource {
     private struct State {
         var writer: MessageWriter
         var history: MessageHistory
+        var commands: [StationCommand] = []
     }
 
     let publisher: Publisher
@@ -117,5 +123,10 @@ private final class Core: RecoverySource {
         try state.withLock { state throws(RecoveryFailure) in try state.history.messages(range, limit: limit) }
     }
 
-    func perform(_ command: StationCommand, from peer: RecoveryPeer) -> CommandAnswer { .accepted }
+    func perform(_ command: StationCommand, from peer: RecoveryPeer) -> CommandAnswer {
+        state.withLock { $0.commands.append(command) }
+        return .accepted
+    }
+
+    var commands: [StationCommand] { state.withLock { $0.commands } }
 }

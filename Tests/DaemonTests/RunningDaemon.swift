@@ -120,6 +120,8 @@ extension Message {
     var verdict: Verdict? { if case .verdict(let verdict) = body { verdict } else { nil } }
     var result: PartResult? { if case .result(let result) = body { result } else { nil } }
     var heartbeat: Heartbeat? { if case .heartbeat(let heartbeat) = body { heartbeat } else { nil } }
+    var event: StationEvent? { if case .event(let event) = body { event } else { nil } }
+    var health: HealthReport? { if case .health(let health) = body { health } else { nil } }
     var state: StateReport? { if case .state(let report) = body { report } else { nil } }
 }
 

@@ -100,6 +100,7 @@ final class MessageLog: InspectionOutput {
 
     var all: [Message] { messages.withLock { $0 } }
     var verdicts: [Verdict] { all.compactMap(\.verdict) }
+    var events: [StationEvent] { all.compactMap(\.event) }
     var results: [PartResult] { all.compactMap(\.result) }
     var states: [InspectionState] {
         all.compactMap { if case .state(let report) = $0.body { report.state } else { nil } }
@@ -113,6 +114,8 @@ final class MessageLog: InspectionOutput {
 
 extension Message {
     var verdict: Verdict? { if case .verdict(let verdict) = body { verdict } else { nil } }
+    var event: StationEvent? { if case .event(let event) = body { event } else { nil } }
+    var health: HealthReport? { if case .health(let health) = body { health } else { nil } }
     var result: PartResult? { if case .result(let result) = body { result } else { nil } }
 }
 

@@ -220,6 +220,11 @@ import Testing
         #expect(try reader.entries().count == 2)
         let aside = try directory.names().filter { $0.hasPrefix("journal-damaged-20261121T100000") }
         #expect(aside.contains { $0.hasSuffix("Z.sqlite") }, "\(aside)")
+        // Told once, with where it went.
+        let events = journal.takeEvents()
+        #expect(events.map(\.name) == [.journalQuarantined])
+        #expect(aside.contains { events[0].details["path"]?.hasSuffix($0) == true }, "\(events)")
+        #expect(journal.takeEvents().isEmpty)
     }
 
     @Test(arguments: ["garbage", String(repeating: "SQLite format 3\0", count: 1000)])
@@ -269,6 +274,7 @@ import Testing
         #expect(try reader.sessions().map(\.number) == [1])
         #expect(try journal.reservePartIDs(1) == 101..<102)
         #expect(try directory.names().contains { $0.hasPrefix("journal-damaged-") })
+        #expect(journal.takeEvents().map(\.name) == [.journalQuarantined])
     }
 
     /// A log that was cut or garbled anywhere costs what came after, and nothing before.
