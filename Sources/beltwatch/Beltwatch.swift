@@ -27,7 +27,7 @@ struct Beltwatch: ParsableCommand {
             """,
         version: SoftwareVersion.current,
         subcommands: [
-            Train.self, Evaluate.self, Replay.self, Watch.self, CommandStation.self, JournalCommand.self, Benchmark.self, Synthesize.self,
-            Import.self, Export.self,
+            Train.self, Evaluate.self, Replay.self, Watch.self, CommandStation.self, JournalCommand.self,
+            Benchmark.self, Synthesize.self, Import.self, Export.self,
         ])
 }
