@@ -173,8 +173,9 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "AnomalyScoring", "Archive", "ConvNets", "Imaging", "InspectionProtocol", "Journal", "Locking",
-                "Messaging", "TensorKernels", "beltwatchd",
+                "AnomalyScoring", "Archive", "ConvNets", "Imaging", "InspectionProtocol", "InspectionRuntime",
+                "Journal",
+                "Locking", "Messaging", "TensorKernels", "beltwatchd",
             ]),
         .testTarget(
             name: "ExperimentsTests", dependencies: ["AnomalyScoring", "Evaluation", "Experiments"],

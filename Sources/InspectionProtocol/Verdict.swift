@@ -42,7 +42,7 @@ public struct Verdict: Hashable, Sendable {
     /// The fused z above which a part is rejected; nil while no model is loaded.
     @ExplicitNull public var threshold: Double?
 
-    /// Capture time plus latency budget; nil in replay, which waits.
+    /// Capture time, or for external triggers the time of the trigger, plus latency budget; nil in replay, which waits.
     @ExplicitNull public var deadlineMonotonicMicroseconds: UInt64?
 
     /// When the part reaches the gate; nil where the station does not know.

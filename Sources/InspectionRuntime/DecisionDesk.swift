@@ -116,13 +116,46 @@ final class DecisionDesk: @unchecked Sendable {
     /// A trigger fired; `outcome` where nothing more will come for this part.
     func open(_ part: Part, outcome: PartOutcome? = nil) {
         queue.async { [self] in
-            lastTrigger = clock.now
-            condition.isStarved = false
-            updateState()
+            noteTrigger()
             // A replay waits for its stages and judges every part.
             let judges = state.isRunning || configuration.terms.latencyBudget == nil
             emit(table.open(part, refusal: judges ? nil : .notReady, outcome: outcome, at: moment))
             armDeadlineTimer()
+        }
+    }
+
+    /// A controller's trigger came in: its part is opened at once, and answered by its deadline whether a frame comes or
+    /// not.
+    ///
+    /// - Returns: Why there is no such part; nil where there is.
+    func openTriggered(_ part: Part) -> CommandRefusal? {
+        queue.sync {
+            noteTrigger()
+            guard
+                let messages = table.openTriggered(part, refusal: state.isRunning ? nil : .notReady, at: moment)
+            else {
+                return CommandRefusal(
+                    .duplicateToken, "a part with this token awaits its verdict or its result; give each part its own")
+            }
+            emit(messages)
+            armDeadlineTimer()
+            return nil
+        }
+    }
+
+    /// A frame came that a controller may have triggered.
+    ///
+    /// The gate waits for the answer, and this queue never for the gate: whether a trigger gets its frame or its deadline
+    /// passes is decided here, once.
+    ///
+    /// - Parameter loss: Why frames are missing right before this one; nil where none are.
+    /// - Returns: The part that it shows.
+    func claim(_ frame: FrameFacts, after loss: Reason?) -> PartID? {
+        queue.sync {
+            let (part, messages) = table.claim(frame, after: loss, at: moment)
+            emit(messages)
+            armDeadlineTimer()
+            return part
         }
     }
 
@@ -140,6 +173,7 @@ final class DecisionDesk: @unchecked Sendable {
             condition.sourceFailure = reason
             lastSourceFailure = reason
             condition.hasFrames = false
+            emit(table.abandonTriggers(at: moment))
             updateState()
         }
     }
@@ -202,6 +236,7 @@ final class DecisionDesk: @unchecked Sendable {
     func end(_ ending: StationCondition.Ending) -> PartTable {
         queue.sync {
             condition.ending = ending
+            emit(table.abandonTriggers(at: moment))
             updateState()
             logRemarks()
             return table
@@ -227,6 +262,12 @@ final class DecisionDesk: @unchecked Sendable {
     // MARK: On the queue
 
     private var moment: Moment { Moment(monotonic: clock.now, wall: wallClock.now) }
+
+    private func noteTrigger() {
+        lastTrigger = clock.now
+        condition.isStarved = false
+        updateState()
+    }
 
     private func expire() {
         emit(table.expire(at: moment))

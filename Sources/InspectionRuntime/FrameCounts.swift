@@ -7,7 +7,7 @@ public struct FrameCounts: Hashable, Sendable {
     /// Frames missing in the source's numbering: lost before they reached us, so not among the received.
     public var lost = 0
 
-    /// Frames between two parts.
+    /// Frames between two parts, and those that could show any of several parts.
     public var notTriggered = 0
 
     /// Frames that were scored, in time or late.

@@ -111,6 +111,7 @@ public final class InspectionPipeline: Sendable {
 
     private let configuration: Configuration
     private let clock: any MonotonicClock
+    private let partIDs: any PartIDSource
     private let desk: DecisionDesk
     private let stages: InspectionStages
     private let source = Lock<(any FrameSource)?>(nil)
@@ -130,8 +131,12 @@ public final class InspectionPipeline: Sendable {
         wallClock: any WallClock = SystemWallClock(),
         logger: Logger, moved: @escaping @Sendable () -> Void = {}
     ) {
+        precondition(
+            configuration.trigger != .external || configuration.pace.latencyBudget != nil,
+            "a controller triggers live lines only")
         self.configuration = configuration
         self.clock = clock
+        self.partIDs = partIDs
         let terms = PartTable.Terms(
             triggerSource: configuration.trigger.source,
             timestampQuality: configuration.isLive ? .hostArrival : .file, recipe: configuration.recipe,
@@ -227,6 +232,11 @@ public final class InspectionPipeline: Sendable {
         source.withLock { $0 }?.stop()
     }
 
+    /// The commands that this line has a use for.
+    public var commands: [StationCommand.Name] {
+        (configuration.trigger == .external ? [.trigger] : []) + (configuration.armsItself ? [] : [.arm]) + [.reset]
+    }
+
     /// Carries out a command that somebody may give; what comes of it is published.
     ///
     /// - Parameter peer: Who gives it, for the record.
@@ -257,9 +267,22 @@ public final class InspectionPipeline: Sendable {
             configuration.armsItself
                 ? .refused(CommandRefusal(.notConfigured, "the station arms itself as soon as frames come"))
                 : desk.arm().map { .refused($0) } ?? .accepted
-        case .trigger:
-            .refused(CommandRefusal(.notConfigured, "frames trigger the parts of this station, not commands"))
+        case .trigger(let words):
+            openPart(words)
         }
+    }
+
+    /// A part of its own for every trigger, also where it is rejected at once.
+    private func openPart(_ words: ExternalTrigger) -> CommandAnswer {
+        let trigger = ReceivedTrigger(words: words, receivedAt: clock.now)
+        guard configuration.trigger == .external else {
+            return .refused(CommandRefusal(.notConfigured, "frames trigger the parts of this station, not commands"))
+        }
+        let id: PartID
+        do { id = try partIDs.next() } catch {
+            return .refused(CommandRefusal(.wrongState, "the part cannot be given an id: \(error)"))
+        }
+        return desk.openTriggered(Part(id: id, external: trigger)).map { .refused($0) } ?? .accepted
     }
 
     /// Ends the heartbeat and lets the outputs finish. Nothing is sent afterwards.
@@ -299,8 +322,13 @@ public final class InspectionPipeline: Sendable {
     }
 
     /// Whether silence is a fault of the source. A camera that runs by itself sends frames, parts or none; with
-    /// `every_frame` it may be triggered by the parts, and then no frame only means no part.
-    private var owesFrames: Bool { configuration.isLive && configuration.trigger != .everyFrame }
+    /// `every_frame` and `external` it may be triggered by the parts, and then no frame only means no part.
+    private var owesFrames: Bool {
+        switch configuration.trigger {
+        case .frames, .presentationTime: configuration.isLive
+        case .everyFrame, .external: false
+        }
+    }
 
     /// How long a source may take to its first frame, where the stall limit is less.
     private static let startLimit = Duration.seconds(10)

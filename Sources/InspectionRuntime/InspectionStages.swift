@@ -158,9 +158,11 @@ extension InspectionStages {
             if let failure = stream.withLock({ $0.failure }) { throw failure }
             let admission = try gate.withLock { try $0.see(frame) }
             for (part, cause) in admission.framelessParts { desk.open(part, outcome: .unscored(cause)) }
-            guard let part = admission.part else { return stream.withLock { $0.counts.notTriggered += 1 } }
-            desk.open(part)
-            next.submit(PartFrame(part: part.id, frame: frame))
+            if let part = admission.part { desk.open(part) }
+            let part =
+                admission.isOffered ? desk.claim(FrameFacts(frame), after: admission.loss) : admission.part?.id
+            guard let part else { return stream.withLock { $0.counts.notTriggered += 1 } }
+            next.submit(PartFrame(part: part, frame: frame))
         } catch {
             stream.withLock { stream in
                 stream.counts.failed += 1

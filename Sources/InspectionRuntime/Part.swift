@@ -7,8 +7,30 @@ struct Part: Hashable, Sendable {
     var id: PartID
     var trigger: TriggerID
 
+    /// Whose word made it a part; nil where frames do.
+    var external: ReceivedTrigger?
+
     /// The frame that shows it; nil where no usable frame exists.
     var frame: FrameFacts?
+
+    init(id: PartID, trigger: TriggerID, frame: FrameFacts?) {
+        self.id = id
+        self.trigger = trigger
+        self.frame = frame
+    }
+
+    /// A controller's word, before there is a frame. The token is the controller's own count.
+    init(id: PartID, external: ReceivedTrigger) {
+        self.id = id
+        self.trigger = TriggerID(external.words.plcToken.value)
+        self.external = external
+    }
+}
+
+/// A controller's trigger, and when it came in: what its frame and its deadline are counted from.
+struct ReceivedTrigger: Hashable, Sendable {
+    var words: ExternalTrigger
+    var receivedAt: MonotonicInstant
 }
 
 /// What stays known of a frame when its pixels are gone.

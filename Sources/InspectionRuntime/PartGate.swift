@@ -3,7 +3,7 @@ import InspectionProtocol
 
 /// Gives parts their names: never the same twice, also not after a restart.
 public protocol PartIDSource: Sendable {
-    /// Called on `beltwatch.gate`; may take as long as a file takes.
+    /// Called on `beltwatch.gate`, or where a controller's command comes in; may take as long as a file takes.
     func next() throws -> PartID
 }
 
@@ -18,6 +18,12 @@ struct PartGate {
 
         /// The part that this frame shows.
         var part: Part?
+
+        /// Whether a controller triggers, so that the desk knows whose picture this frame is.
+        var isOffered = false
+
+        /// Why frames are missing right before this one; nil where none are.
+        var loss: Reason?
     }
 
     private let mode: TriggerMode
@@ -48,7 +54,10 @@ struct PartGate {
     mutating func see(_ frame: Frame) throws -> Admission {
         let outcome = try trigger.see(number: frame.number, presentationTime: frame.presentationTime)
         var admission = Admission(framelessParts: try framelessParts(outcome.missed))
+        let wasDiscarded = expected.contains { $0 < frame.number }
         expected = expected.filter { $0 > frame.number }
+        admission.isOffered = mode == .external
+        if outcome.followsGap { admission.loss = wasDiscarded ? .overload : .uninspected }
         if outcome.fires { admission.part = try nextPart(FrameFacts(frame)) }
         return admission
     }

@@ -18,13 +18,13 @@ struct PartTable {
         var mode: Mode
         var simulated: Bool
 
-        /// From capture to the latest useful verdict. Nil waits for every score, is never late, and answers in the order
+        /// From capture, or from a controller's trigger, to the latest useful verdict. Nil waits for every score, is never late, and answers in the order
         /// of the parts, so that a replay is the same every time.
         var latencyBudget: Duration?
     }
 
-    private struct Entry {
-        let part: Part
+    struct Entry {
+        var part: Part
         let deadline: MonotonicInstant?
 
         /// A cause for rejection that comes before whatever the stages find.
@@ -47,7 +47,10 @@ struct PartTable {
     private var consecutiveRejects = 0
 
     /// Few: no more than the stages hold.
-    private var entries: [Entry] = []
+    var entries: [Entry] = []
+
+    /// When the newest frame was captured that was offered to the triggers that wait for one.
+    var newestOffer: MonotonicInstant?
 
     init(terms: Terms) {
         self.terms = terms
@@ -59,8 +62,10 @@ struct PartTable {
     /// Parts whose verdict or score is still to come.
     var inFlight: Int { entries.count }
 
-    /// When the oldest part in flight was captured.
-    var oldestCapture: MonotonicInstant? { entries.compactMap(\.part.frame?.capturedAt).min() }
+    /// When the oldest part in flight was captured, or triggered where no frame shows it yet.
+    var oldestCapture: MonotonicInstant? {
+        entries.compactMap { $0.part.frame?.capturedAt ?? $0.part.external?.receivedAt }.min()
+    }
 
     /// When the next part without a verdict becomes late.
     var nextDeadline: MonotonicInstant? {
@@ -76,7 +81,9 @@ struct PartTable {
         _ part: Part, refusal: Reason? = nil, outcome: PartOutcome? = nil, at now: Moment
     ) -> [MessageBody] {
         lastPartID = part.id
-        let deadline = terms.latencyBudget.map { (part.frame?.capturedAt ?? now.monotonic).advanced(by: $0) }
+        // A controller is promised an answer in time after its trigger, whenever the frame was captured.
+        let start = part.external?.receivedAt ?? part.frame?.capturedAt ?? now.monotonic
+        let deadline = terms.latencyBudget.map { start.advanced(by: $0) }
         entries.append(Entry(part: part, deadline: deadline, refusal: refusal, outcome: outcome))
         if terms.latencyBudget == nil { return answerInOrder(at: now) }
         var messages = answerIfDue(entries.count - 1, at: now)
@@ -99,9 +106,13 @@ struct PartTable {
     /// Answers every part whose deadline has passed.
     mutating func expire(at now: Moment) -> [MessageBody] {
         var messages: [MessageBody] = []
-        for index in entries.indices where entries[index].verdict == nil {
-            guard let deadline = entries[index].deadline, deadline <= now.monotonic else { continue }
-            messages += giveVerdict(index, .unscored(.late), at: now)
+        while let index = entries.firstIndex(where: { $0.isDue(at: now.monotonic) }) {
+            if entries[index].awaitsFrame {
+                entries[index].outcome = .unscored(.uninspected)
+                messages += answerIfDue(index, at: now)
+            } else {
+                messages += giveVerdict(index, .unscored(.late), at: now)
+            }
         }
         return messages
     }
@@ -162,6 +173,7 @@ struct PartTable {
         }
         let verdict = Verdict(
             partID: entry.part.id, triggerID: entry.part.trigger, triggerSource: terms.triggerSource,
+            plcToken: entry.part.external?.words.plcToken, encoder: entry.part.external?.words.encoder,
             capturedAt: frame.map { now.wall(at: $0.capturedAt) },
             capturedMonotonicMicroseconds: frame?.capturedAt.microseconds,
             timestampQuality: frame == nil ? nil : terms.timestampQuality, disposition: disposition, reason: reason,

@@ -30,9 +30,11 @@ public final class ReplayRun: Sendable {
     private let pipeline: InspectionPipeline
 
     /// - Parameter outputs: Hear every message in order; `PartResultWriter` for a line per part.
+    /// - Throws: `ReplayError.externalTrigger` where a controller would have to say what is a part.
     public init(
         _ configuration: Configuration, model: InspectionPipeline.Model, outputs: [any InspectionOutput], logger: Logger
-    ) {
+    ) throws(ReplayError) {
+        guard configuration.trigger != .external else { throw .externalTrigger }
         var line = InspectionPipeline.Configuration(
             station: configuration.station, session: configuration.session, recipe: configuration.recipe,
             trigger: configuration.trigger, pace: .lossless, isLive: false, version: configuration.version)
@@ -54,6 +56,20 @@ public final class ReplayRun: Sendable {
 
     /// Takes in no more frames; `run` answers the parts in flight and returns. For Ctrl-C.
     public func stop() { pipeline.stop() }
+}
+
+/// Why a recording cannot be replayed.
+public enum ReplayError: Error, Hashable, CustomStringConvertible {
+    /// The triggers that came while it was recorded are not in it.
+    case externalTrigger
+
+    public var description: String {
+        switch self {
+        case .externalTrigger:
+            "the trigger mode is external, and a recording has no controller that gives triggers; say which frames are "
+                + "parts, such as every 30th"
+        }
+    }
 }
 
 /// Part ids from 1 on, for runs that nothing refers to afterwards.

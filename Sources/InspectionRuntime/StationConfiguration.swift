@@ -35,8 +35,8 @@ public struct StationConfiguration: Hashable, Sendable {
     /// `maximum_saturated_share` 0…1. Tighter limits catch a failing lamp sooner and need a steadier picture.
     public var imageHealth: ImageHealth.Limits
 
-    /// `latency_budget`: from capture to the latest useful verdict, 1 ms…60 s. A part without a score by then is rejected
-    /// as late. More tolerates a slower machine and needs a gate further down the belt.
+    /// `latency_budget`: from capture to the latest useful verdict, 1 ms…60 s; with an external trigger, from the trigger.
+    /// A part without a score by then is rejected as late. More tolerates a slower machine and needs a gate further down the belt.
     public var latencyBudget: Duration
 
     /// `starved_after`: how long no part may come before the state says so, 100 ms…1 h; default 10 s. It changes nothing
@@ -226,7 +226,7 @@ extension StationConfiguration {
     enum TriggerKey: String, CaseIterable { case mode, every, offset }
     enum TriggerWord: String, CaseIterable {
         case everyFrame = "every_frame"
-        case interval
+        case interval, external
     }
     enum RegionKey: String, CaseIterable { case x, y, width, height }
     enum HealthKey: String, CaseIterable {
@@ -289,7 +289,7 @@ extension StationConfiguration {
         latencyBudget = try root.required(.latencyBudget, "a duration such as 250ms", budget)
         starvedAfter = try root.duration(.starvedAfter, in: .milliseconds(100)...(.seconds(3600))) ?? .seconds(10)
         stallLimit = try root.duration(.stallLimit, in: .milliseconds(100)...(.seconds(600))) ?? .seconds(5)
-        endpoints = try Self.endpoints(root)
+        endpoints = try Self.endpoints(root, trigger: trigger)
         journal = try Self.journal(root)
         lineStop = try Self.lineStop(root)
         armsItself = try root.choice(.arm, ArmingWord.self) != .byCommand
@@ -350,14 +350,24 @@ extension StationConfiguration {
     private static func trigger(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> TriggerMode {
         guard let section = try root.section(.trigger, TriggerKey.self) else { return .everyFrame }
         let mode = try section.choice(.mode, TriggerWord.self)
-        switch try section.required(.mode, "every_frame or interval", mode) {
+        switch try section.required(.mode, "every_frame, interval or external", mode) {
         case .everyFrame:
-            for key in [TriggerKey.every, .offset] where section.contains(key) {
-                throw section.error(key, .outOfRange(found: "there", expected: "absent when the mode is every_frame"))
-            }
+            try refuseInterval(section, of: .everyFrame)
             return .everyFrame
         case .interval:
             return try interval(section)
+        case .external:
+            try refuseInterval(section, of: .external)
+            return .external
+        }
+    }
+
+    private static func refuseInterval(
+        _ section: ConfigurationSection<TriggerKey>, of mode: TriggerWord
+    ) throws(ConfigurationError) {
+        for key in [TriggerKey.every, .offset] where section.contains(key) {
+            throw section.error(
+                key, .outOfRange(found: "there", expected: "absent when the mode is \(mode.rawValue)"))
         }
     }
 
@@ -408,7 +418,9 @@ extension StationConfiguration {
         return limits
     }
 
-    private static func endpoints(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> Endpoints {
+    private static func endpoints(
+        _ root: ConfigurationSection<Key>, trigger: TriggerMode
+    ) throws(ConfigurationError) -> Endpoints {
         guard let section = try root.section(.endpoints, EndpointKey.self) else {
             throw root.error(.endpoints, .missing(expected: "a mapping with 'verdicts' and 'results'"))
         }
@@ -432,6 +444,13 @@ extension StationConfiguration {
         try requireAnother(.results, endpoints.results, than: .verdicts, endpoints.verdicts)
         try requireAnother(.recovery, endpoints.recovery, than: .verdicts, endpoints.verdicts)
         try requireAnother(.recovery, endpoints.recovery, than: .results, endpoints.results)
+        if trigger == .external {
+            let expected = "an ipc:// path, because 'trigger.mode' is external and commands are taken there alone"
+            let recovery = try section.required(.recovery, expected, endpoints.recovery)
+            guard case .ipc = recovery.transport else {
+                throw section.error(.recovery, .outOfRange(found: "'\(recovery)'", expected: expected))
+            }
+        }
         return endpoints
     }
 

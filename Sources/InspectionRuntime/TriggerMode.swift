@@ -13,11 +13,16 @@ public enum TriggerMode: Hashable, Sendable {
     /// first frame at or after that moment. The wall clock plays no part.
     case presentationTime(every: Duration, offset: Duration)
 
+    /// A controller says when a part has come, by the command `Trigger`, and the first frame that was captured at or after
+    /// that moment shows it. Live lines only: a recording has nobody who gives commands.
+    case external
+
     /// The word in the messages.
     public var source: TriggerSource {
         switch self {
         case .everyFrame: .everyFrame
         case .frames, .presentationTime: .interval
+        case .external: .external
         }
     }
 }
@@ -32,6 +37,9 @@ struct Trigger {
 
         /// Whether this frame is a part.
         var fires = false
+
+        /// Whether frames are missing right before this one.
+        var followsGap = false
     }
 
     /// Triggers without a frame in one gap, beyond which the numbering is not believed.
@@ -49,7 +57,7 @@ struct Trigger {
     /// Looks at the next frame of the stream.
     mutating func see(number: UInt64, presentationTime: Duration?) throws(TriggerError) -> Outcome {
         guard number >= nextNumber else { throw .numberWentBack(from: nextNumber, to: number) }
-        var outcome = Outcome()
+        var outcome = Outcome(followsGap: number > nextNumber)
         switch mode {
         case .everyFrame:
             outcome.missed = try missed(upTo: number, every: 1, offset: 0)
@@ -70,6 +78,7 @@ struct Trigger {
                 outcome.fires = true
                 nextDue = due + every * (passed + 1)
             }
+        case .external: break
         }
         nextNumber = number + 1
         return outcome
@@ -83,7 +92,7 @@ struct Trigger {
         case .everyFrame: return try missed(upTo: number, every: 1, offset: 0)
         case .frames(let every, let offset):
             return try missed(upTo: number, every: UInt64(every), offset: UInt64(offset))
-        case .presentationTime: return []
+        case .presentationTime, .external: return []
         }
     }
 

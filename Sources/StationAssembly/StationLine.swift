@@ -69,7 +69,7 @@ public final class StationLine: Sendable {
                 on: endpoint, in: context, pipeline,
                 source: StationRecovery(
                     station: configuration.station, session: journal.session, memory: memory,
-                    journalPath: journal.files.database, takes: configuration.armsItself ? [.reset] : [.arm, .reset],
+                    journalPath: journal.files.database, takes: pipeline.commands,
                     commands: { pipeline.perform($0, by: "\($1)") }))
         }
         if let recovery {
@@ -89,9 +89,10 @@ public final class StationLine: Sendable {
     ///
     /// To be called when the pipeline's run is over, or will not be waited for any longer.
     public func shutDown() {
+        // Commands first, so that none opens a part that nobody answers.
+        recovery?.close()
         pipeline.shutDown()
         vitals.close()
-        recovery?.close()
         journal.close()
         verdicts.close()
         results.close()

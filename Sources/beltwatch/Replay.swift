@@ -132,7 +132,7 @@ private struct ReplaySession {
                     verdicts: { try publisher.publish($0) }, results: { try publisher.publish($0) },
                     mailbox: MailboxConfiguration(capacity: 256, overflow: .wait), logger: logger))
         }
-        let replay = ReplayRun(
+        let replay = try ReplayRun(
             configuration,
             model: InspectionPipeline.Model(
                 scorer: loaded.detector, fusion: loaded.model.fusion, preprocessing: preprocessing,

@@ -15,8 +15,10 @@ final class StationFixture: Sendable {
     ///   - model: A path; the shared model by default.
     ///   - recovery: The recovery endpoint; none by default. `ipc` is one in the fixture's directory.
     ///   - more: Further lines of the file.
+    ///   - overflow: What a full mailbox does.
     init(
-        source: [String], model: String? = nil, budget: String = "60s", recovery: String? = nil, more: [String] = []
+        source: [String], model: String? = nil, budget: String = "60s", recovery: String? = nil, more: [String] = [],
+        overflow: String = "wait"
     ) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "beltwatchd-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(
@@ -32,7 +34,7 @@ final class StationFixture: Sendable {
             + (recovery.map { ["  recovery: \($0)"] } ?? [])
             // A busy test machine is neither an overload nor a hung stage.
             + ["stall_limit: 10min", "mailboxes:"]
-            + ["gate", "preprocess", "score", "fuse"].map { "  \($0): {capacity: 1, overflow: wait}" } + more
+            + ["gate", "preprocess", "score", "fuse"].map { "  \($0): {capacity: 1, overflow: \(overflow)}" } + more
         try (lines.joined(separator: "\n") + "\n").write(toFile: configuration, atomically: true, encoding: .utf8)
     }
 

@@ -14,7 +14,7 @@ import Testing
     ) throws -> Result<RunSummary, RunFailure> {
         let configuration = ReplayRun.Configuration(
             station: try StationName("replay"), trigger: .everyFrame, version: "1")
-        let run = ReplayRun(
+        let run = try ReplayRun(
             configuration,
             model: InspectionPipeline.Model(scorer: StandInScorer { Double($0.values[0]) * 6 }, fusion: .plain),
             outputs: outputs, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })

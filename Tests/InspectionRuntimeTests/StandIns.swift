@@ -211,3 +211,41 @@ final class PushedSource: FrameSource {
 extension Message {
     var state: InspectionState? { if case .state(let report) = body { report.state } else { nil } }
 }
+
+/// A camera that runs by itself: a frame every millisecond or so, made when it is due, until it is stopped.
+final class FreeRunningSource: FrameSource {
+    let isLive = true
+    private let picture: @Sendable (Int) -> Frame?
+    private let number = Lock(0)
+    private let isStopped = Monitor(false)
+
+    /// - Parameter picture: The frame of a number; nil where the camera loses it.
+    init(_ picture: @escaping @Sendable (Int) -> Frame?) { self.picture = picture }
+
+    func next(timeout: Duration) -> FramePull {
+        while isStopped.wait(atMost: .milliseconds(1), for: { $0 ? true : nil }) == nil {
+            let number = number.withLock { number in
+                defer { number += 1 }
+                return number
+            }
+            if let frame = picture(number) { return .frame(frame) }
+        }
+        return .ended
+    }
+
+    func stop() { isStopped.withLock { $0 = true } }
+}
+
+/// Marsaglia's 64-bit xorshift: the same numbers in every run.
+struct SeededRandom: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = (seed &+ 1) &* 0x9E37_79B9_7F4A_7C15 }
+
+    mutating func next() -> UInt64 {
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+        return state
+    }
+}

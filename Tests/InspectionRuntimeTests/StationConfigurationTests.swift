@@ -103,6 +103,20 @@ import Testing
         #expect(try parse(text).trigger == expected)
     }
 
+    @Test func anExternalTriggerNeedsAPlaceWhereItsCommandsComeIn() throws {
+        let text = Self.complete.replacing("{mode: every_frame}", with: "{mode: external}")
+        #expect(try parse(text + "  recovery: ipc:///run/beltwatch/line1\n").trigger == .external)
+        for (more, line, words) in [
+            ("", 10, "'endpoints.recovery' is missing; it must be an ipc:// path"),
+            ("  recovery: tcp://127.0.0.1:5555\n", 12, "'tcp://127.0.0.1:5555'; it must be an ipc:// path"),
+        ] {
+            let error = #expect(throws: ConfigurationError.self) { try parse(text + more) }
+            let found = try #require(error)
+            #expect(found.key == "endpoints.recovery" && "\(found)".contains(words), "\(found)")
+            #expect(found.line == line, "\(found)")
+        }
+    }
+
     /// One mistake in the complete file, and what the message has to say about it.
     struct Mistake: Sendable, CustomTestStringConvertible {
         var replacing: String
@@ -148,10 +162,13 @@ import Testing
         Mistake(replacing: "250ms", with: "[250ms]", line: 8, key: "latency_budget", words: ["a list"]),
         Mistake(
             replacing: "mode: every_frame", with: "mode: sometimes", line: 7, key: "trigger.mode",
-            words: ["'sometimes'", "every_frame, interval"]),
+            words: ["'sometimes'", "every_frame, interval, external"]),
         Mistake(
             replacing: "mode: every_frame", with: "mode: every_frame, every: 3", line: 7, key: "trigger.every",
             words: ["absent"]),
+        Mistake(
+            replacing: "mode: every_frame", with: "mode: external, offset: 3", line: 7, key: "trigger.offset",
+            words: ["absent when the mode is external"]),
         Mistake(
             replacing: "mode: every_frame", with: "mode: interval", line: 7, key: "trigger.every",
             words: ["missing", "30 frames"]),
