@@ -4,16 +4,19 @@ import Journal
 
 /// Entries of a journal for people: one line each, under a heading.
 struct JournalTable {
-    private static let heading =
+    private static let partHeading =
         "time (UTC)                 session       part  kind     disposition  reason                      score  threshold"
         + "    latency"
+    private static let eventHeading =
+        "time (UTC)                 session       part  kind     severity     what happened"
 
     private(set) var isEmpty = true
 
-    /// The line of a message, after the heading if it is the first.
+    /// The line of a message, after the heading of its like if it is the first.
     mutating func lines(of message: Message) -> String {
         defer { isEmpty = false }
-        return (isEmpty ? Self.heading + "\n" : "") + Self.line(of: message) + "\n"
+        let heading = message.body.kind == .event ? Self.eventHeading : Self.partHeading
+        return (isEmpty ? heading + "\n" : "") + Self.line(of: message) + "\n"
     }
 
     private static func line(of message: Message) -> String {

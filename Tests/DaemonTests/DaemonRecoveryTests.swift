@@ -55,6 +55,13 @@ extension DaemonTests {
             #expect(try message.encoded() == replayed[Int(message.envelope.sequence.value) - 1])
         }
 
+        let events = try Self.replay(
+            .event, of: 1, upTo: #require(snapshot.lastSequence.event), from: &requester)
+        let names = try events.map { json in
+            try Message(topic: Topic(station: greeting.station, kind: .event), json: json).event?.name
+        }
+        #expect(names.contains(.sessionStarted) && names.contains(.stateChanged))
+
         daemon.signal(SIGTERM)
         #expect(try daemon.exitStatus() == 0, "\(daemon.errors)")
         let second = try RunningDaemon(["--config", station.configuration])

@@ -12,6 +12,7 @@ import Testing
             case .verdict: .verdict(Samples.verdict)
             case .reject: .reject(Samples.verdict)
             case .result: .result(Samples.result)
+            case .event: .event(StationEvent(.lineStop, .alarm, "3 rejects in a row"))
             default: .heartbeat(Samples.heartbeat(last))
             }
         return Message(
@@ -135,25 +136,31 @@ import Testing
             ])
     }
 
-    /// Results come on another socket, so the heartbeat that tells of one may be here first.
-    @Test func theLastResultsAreMissingASecondAfterTheHeartbeatThatToldOfThem() throws {
-        func beat(_ sequence: SequenceNumber, _ result: SequenceNumber, at microseconds: UInt64) throws -> Message {
+    /// Results and events come on another socket, so the heartbeat that tells of one may be here first.
+    @Test(arguments: [MessageKind.result, .event])
+    func theLastOfTheOtherSocketAreMissingASecondAfterTheHeartbeatThatToldOfThem(kind: MessageKind) throws {
+        func beat(_ sequence: SequenceNumber, _ number: SequenceNumber, at microseconds: UInt64) throws -> Message {
+            var last = LastSequences()
+            last.note(kind, number)
+            return try beat(sequence, last, at: microseconds)
+        }
+        func beat(_ sequence: SequenceNumber, _ last: LastSequences, at microseconds: UInt64) throws -> Message {
             Message(
                 envelope: Envelope(
                     station: try StationName("a"), session: 1, sequence: sequence,
                     sentAt: UTCTimestamp(microsecondsSince1970: 0), sentMonotonicMicroseconds: microseconds),
-                body: .heartbeat(Samples.heartbeat(LastSequences(result: result))))
+                body: .heartbeat(Samples.heartbeat(last)))
         }
         var verdictsOnly = SequenceMonitor()
         var monitor = SequenceMonitor()
-        _ = try monitor.observe(message(.result, 5))
+        _ = try monitor.observe(message(kind, 5))
         for early in [try beat(1, 7, at: 0), try beat(2, 8, at: 999_999)] {
             #expect(monitor.observe(early) == [])
             #expect(verdictsOnly.observe(early) == [])
         }
-        #expect(try monitor.observe(beat(3, 9, at: 1_000_000)) == [hole(.result, 6...7)])
-        #expect(try verdictsOnly.observe(beat(3, 9, at: 1_000_000)) == [], "this reader wants no results")
-        #expect(try monitor.observe(beat(4, 9, at: 2_000_000)) == [hole(.result, 8...9)])
+        #expect(try monitor.observe(beat(3, 9, at: 1_000_000)) == [hole(kind, 6...7)])
+        #expect(try verdictsOnly.observe(beat(3, 9, at: 1_000_000)) == [], "this reader wants none of them")
+        #expect(try monitor.observe(beat(4, 9, at: 2_000_000)) == [hole(kind, 8...9)])
     }
 
     @Test func theLargestNumberIsNoTrouble() throws {
