@@ -66,14 +66,15 @@ let package = Package(
             name: "EvidenceKeeping",
             dependencies: [
                 "AnomalyScoring", "Archive", "Capture", "Imaging", "InspectionProtocol", "InspectionRuntime", "Locking",
-                .product(name: "Crypto", package: "swift-crypto"), .product(name: "Logging", package: "swift-log"),
+                "TensorKernels", .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
             ]),
 
         .target(
             name: "StationAssembly",
             dependencies: [
-                "Archive", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal", "Locking", "Messaging",
-                .product(name: "Logging", package: "swift-log"),
+                "Archive", "EvidenceKeeping", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal",
+                "Locking", "Messaging", .product(name: "Logging", package: "swift-log"),
             ]),
 
         // The programs. The daemon never links Training.
@@ -173,9 +174,9 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "AnomalyScoring", "Archive", "ConvNets", "Imaging", "InspectionProtocol", "InspectionRuntime",
-                "Journal",
-                "Locking", "Messaging", "TensorKernels", "beltwatchd",
+                "AnomalyScoring", "Archive", "Capture", "ConvNets", "Imaging", "InspectionProtocol",
+                "InspectionRuntime", "Journal", "Locking", "Messaging", "TensorKernels", "beltwatchd",
+                .product(name: "Crypto", package: "swift-crypto"),
             ]),
         .testTarget(
             name: "ExperimentsTests", dependencies: ["AnomalyScoring", "Evaluation", "Experiments"],

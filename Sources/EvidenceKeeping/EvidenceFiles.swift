@@ -5,6 +5,7 @@ import Foundation
 import Imaging
 import InspectionProtocol
 import InspectionRuntime
+import TensorKernels
 
 /// The files of one part, ready to be written.
 struct EvidenceFiles {
@@ -49,21 +50,27 @@ struct EvidenceDrawing: Sendable {
     var mapOptions: MapOptions
 
     /// `frame.png` with the source's pixels, `heatmap.png` with the map on top where there is one, and `part.json`, the
-    /// `result/` message as it is published.
-    func files(of picture: PartPicture, with result: Message) throws(EvidenceFault) -> EvidenceFiles {
+    /// `result/` message as it is published. The second picture of a part is `frame-2.png`, with `heatmap-2.png`.
+    func files(of pictures: [PartPicture], with result: Message) throws(EvidenceFault) -> EvidenceFiles {
         var files: [EvidenceFiles.File] = []
         do {
-            files.append(EvidenceFiles.File(name: "frame.png", bytes: try PNGEncoder.encode(picture.frame)))
-            if let map = picture.map {
-                let image = try preprocessing.modelImage(of: picture.frame)
-                let pixels = HeatMap.overlay(map, options: mapOptions, on: image)
-                let encoded = try PNGEncoder.encode(pixels.span, width: ModelImage.side, height: ModelImage.side)
-                files.append(EvidenceFiles.File(name: "heatmap.png", bytes: encoded))
+            for (index, picture) in pictures.enumerated() {
+                let number = index == 0 ? "" : "-\(index + 1)"
+                files.append(
+                    EvidenceFiles.File(name: "frame\(number).png", bytes: try PNGEncoder.encode(picture.frame)))
+                guard let map = picture.map else { continue }
+                files.append(
+                    EvidenceFiles.File(name: "heatmap\(number).png", bytes: try heatMap(of: map, on: picture.frame)))
             }
             files.append(EvidenceFiles.File(name: "part.json", bytes: try result.encoded()))
         } catch {
             throw .encoding(reason: "\(error)")
         }
         return EvidenceFiles(files)
+    }
+
+    private func heatMap(of map: Tensor, on frame: Frame) throws -> [UInt8] {
+        let pixels = HeatMap.overlay(map, options: mapOptions, on: try preprocessing.modelImage(of: frame))
+        return try PNGEncoder.encode(pixels.span, width: ModelImage.side, height: ModelImage.side)
     }
 }

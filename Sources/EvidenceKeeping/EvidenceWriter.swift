@@ -19,9 +19,9 @@ public final class EvidenceWriter: EvidenceKeeper, @unchecked Sendable {
     private struct Job: Sendable {
         var part: PartID
         var session: SessionNumber
-        var picture: PartPicture
+        var pictures: [PartPicture]
 
-        /// The message that says where the picture is going.
+        /// The message that says where they are going.
         var result: Message
     }
 
@@ -30,6 +30,7 @@ public final class EvidenceWriter: EvidenceKeeper, @unchecked Sendable {
         var ledger = EvidenceLedger()
         var isWorking = false
         var isClosed = false
+        var listener: @Sendable (EvidenceReport) -> Void = { _ in }
     }
 
     /// How often the disk is looked at: a full one shows within a second.
@@ -38,13 +39,12 @@ public final class EvidenceWriter: EvidenceKeeper, @unchecked Sendable {
     /// How long the end of a run waits for a disk that hangs.
     private static let closingLimit = Duration.seconds(5)
 
-    typealias Drawing = @Sendable (PartPicture, Message) throws(EvidenceFault) -> EvidenceFiles
+    typealias Drawing = @Sendable ([PartPicture], Message) throws(EvidenceFault) -> EvidenceFiles
 
     private let drawing: Drawing
     private let clock: any MonotonicClock
     private let wallClock: any WallClock
     private let logger: Logger
-    private let report: @Sendable (EvidenceReport) -> Void
     private let queue = DispatchQueue(label: "beltwatch.evidence", qos: .background)
     private let intake: Monitor<Intake>
     private let store: EvidenceStore
@@ -60,31 +60,26 @@ public final class EvidenceWriter: EvidenceKeeper, @unchecked Sendable {
     ///   - directory: The station's state directory.
     ///   - preprocessing: What of a frame an anomaly map shows.
     ///   - mapOptions: What the values of the map mean.
-    ///   - report: Hears of every part that was queued, on `beltwatch.evidence`.
     public convenience init(
         in directory: String, settings: StationConfiguration.Evidence, preprocessing: Preprocessing,
         mapOptions: MapOptions, clock: any MonotonicClock = SystemMonotonicClock(),
-        wallClock: any WallClock = SystemWallClock(), logger: Logger,
-        report: @escaping @Sendable (EvidenceReport) -> Void
+        wallClock: any WallClock = SystemWallClock(), logger: Logger
     ) {
         let drawing = EvidenceDrawing(preprocessing: preprocessing, mapOptions: mapOptions)
         self.init(
             in: directory, settings: settings, clock: clock, wallClock: wallClock, logger: logger,
-            drawing: { picture, result throws(EvidenceFault) in try drawing.files(of: picture, with: result) },
-            report: report)
+            drawing: { pictures, result throws(EvidenceFault) in try drawing.files(of: pictures, with: result) })
     }
 
-    /// - Parameter drawing: Makes files of a picture.
+    /// - Parameter drawing: Makes files of pictures.
     init(
         in directory: String, settings: StationConfiguration.Evidence, clock: any MonotonicClock,
-        wallClock: any WallClock, logger: Logger, drawing: @escaping Drawing,
-        report: @escaping @Sendable (EvidenceReport) -> Void
+        wallClock: any WallClock, logger: Logger, drawing: @escaping Drawing
     ) {
         self.drawing = drawing
         self.clock = clock
         self.wallClock = wallClock
         self.logger = logger
-        self.report = report
         store = EvidenceStore(in: directory, settings: settings)
         intake = Monitor(Intake(mailbox: BoundedMailbox(capacity: settings.queue, policy: .rejectNewest)))
         let timer = DispatchSource.makeTimerSource(queue: queue)
@@ -98,18 +93,25 @@ public final class EvidenceWriter: EvidenceKeeper, @unchecked Sendable {
 
     deinit { timer?.cancel() }
 
+    /// Tells what becomes of every part that was queued, from now on.
+    ///
+    /// - Parameter listener: Called on `beltwatch.evidence`.
+    public func report(to listener: @escaping @Sendable (EvidenceReport) -> Void) {
+        intake.withLock { $0.listener = listener }
+    }
+
     public var health: EvidenceHealth { intake.withLock { $0.ledger.health } }
 
     public var counts: EvidenceCounts { intake.withLock { $0.ledger.counts } }
 
     public var isDegraded: Bool { health != .keeping }
 
-    public func keep(_ picture: PartPicture, with result: Message) -> Message {
+    public func keep(_ pictures: [PartPicture], with result: Message) -> Message {
         let (now, wall) = (clock.now, wallClock.now)
         let (part, session) = (result.part, result.envelope.session)
         let path = EvidenceStore.path(of: part, in: session)
         let queued = result.stating(Evidence(path: path, sha256: nil, state: .queued))
-        let job = Job(part: part, session: session, picture: picture, result: queued)
+        let job = Job(part: part, session: session, pictures: pictures, result: queued)
         let (isTaken, startsWorking) = intake.withLock { intake in
             guard !intake.isClosed, intake.ledger.takesParts else {
                 intake.ledger.lose(nil, at: now, wall: wall)
@@ -144,14 +146,15 @@ public final class EvidenceWriter: EvidenceKeeper, @unchecked Sendable {
         while let job = takeNext() {
             let report = outcome(of: job)
             let (now, wall) = (clock.now, wallClock.now)
-            intake.withLock { intake in
+            let listener = intake.withLock { intake in
                 switch report {
                 case .stored: intake.ledger.noteStored()
                 case .dropped(_, _, let fault):
                     intake.ledger.lose(fault.isOfTheDisk ? .disk(fault) : .part(fault), at: now, wall: wall)
                 }
+                return intake.listener
             }
-            self.report(report)
+            listener(report)
         }
     }
 
@@ -166,7 +169,7 @@ public final class EvidenceWriter: EvidenceKeeper, @unchecked Sendable {
     private func outcome(of job: Job) -> EvidenceReport {
         let path = EvidenceStore.path(of: job.part, in: job.session)
         do throws(EvidenceFault) {
-            let files = try drawing(job.picture, job.result)
+            let files = try drawing(job.pictures, job.result)
             try store.store(files, of: job.part, in: job.session)
             return .stored(job.part, path: path, sha256: files.sha256)
         } catch {

@@ -30,6 +30,7 @@ final class DecisionDesk: @unchecked Sendable {
     private let configuration: Configuration
     private let outputs: [any InspectionOutput]
     private let record: (any RecordKeeper)?
+    private let evidence: (any EvidenceKeeper)?
     private let vitals: @Sendable () -> StationVitals
     private let clock: any MonotonicClock
     private let wallClock: any WallClock
@@ -54,14 +55,18 @@ final class DecisionDesk: @unchecked Sendable {
     private var lastSourceFailure: String?
     private var isOver = false
 
+    /// Of parts that have no result yet; empty where none are kept.
+    private var pictures: [PartID: [PartPicture]] = [:]
+
     init(
         _ configuration: Configuration, outputs: [any InspectionOutput], record: (any RecordKeeper)?,
-        vitals: @escaping @Sendable () -> StationVitals, clock: any MonotonicClock, wallClock: any WallClock,
-        logger: Logger
+        evidence: (any EvidenceKeeper)?, vitals: @escaping @Sendable () -> StationVitals, clock: any MonotonicClock,
+        wallClock: any WallClock, logger: Logger
     ) {
         self.configuration = configuration
         self.outputs = outputs
         self.record = record
+        self.evidence = evidence
         self.vitals = vitals
         self.clock = clock
         self.wallClock = wallClock
@@ -160,8 +165,14 @@ final class DecisionDesk: @unchecked Sendable {
     }
 
     /// The stages are through with a part.
-    func finish(_ part: PartID, _ outcome: PartOutcome, durations: StageDurations = StageDurations()) {
+    ///
+    /// - Parameter picture: Nil where none are kept, or nothing shows the part.
+    func finish(
+        _ part: PartID, _ outcome: PartOutcome, durations: StageDurations = StageDurations(),
+        picture: PartPicture? = nil
+    ) {
         queue.async { [self] in
+            if let picture { pictures[part, default: []].append(picture) }
             emit(table.finish(part, outcome, durations: durations, at: moment))
             armDeadlineTimer()
         }
@@ -338,7 +349,7 @@ final class DecisionDesk: @unchecked Sendable {
 
     private func flags(_ record: RecordCondition) -> [StateFlag] {
         var flags: [StateFlag] = configuration.terms.simulated ? [.replay] : []
-        if record != .complete { flags.append(.degradedEvidence) }
+        if record != .complete || evidence?.isDegraded == true { flags.append(.degradedEvidence) }
         if condition.sourceFailure != nil, condition.ending == nil, !configuration.terms.simulated {
             flags.append(.cameraReconnecting)
         }
@@ -413,7 +424,8 @@ final class DecisionDesk: @unchecked Sendable {
             let envelope = Envelope(
                 station: configuration.station, session: configuration.session, sequence: sequence, sentAt: now.wall,
                 sentMonotonicMicroseconds: now.monotonic.microseconds)
-            let message = Message(envelope: envelope, body: body)
+            var message = Message(envelope: envelope, body: body)
+            if case .result(let result) = body { message = handOverPictures(of: result.verdict, with: message) }
             for output in outputs { output.send(message) }
         }
         if let cause = lineStop.cause, condition.lineStop == nil {
@@ -423,9 +435,19 @@ final class DecisionDesk: @unchecked Sendable {
         }
     }
 
+    /// Gives away the pictures of a part that is not accepted, and forgets all others.
+    private func handOverPictures(of verdict: Verdict, with result: Message) -> Message {
+        guard let pictures = pictures.removeValue(forKey: verdict.partID), verdict.disposition != .accept,
+            let evidence
+        else { return result }
+        return evidence.keep(pictures, with: result)
+    }
+
     private func publish(_ event: StationEvent) {
         let level: Logger.Level =
             switch event.severity {
+            // One for every reject: the journal has them all.
+            case .info where event.name == .evidenceStored: .debug
             case .info: .info
             case .warning: .warning
             case .alarm: .error

@@ -18,13 +18,15 @@ public struct PartPicture: Sendable {
 
 /// What keeps the pictures of parts, as the decision path sees it.
 public protocol EvidenceKeeper: Sendable {
-    /// Takes over the picture of a part that is not accepted.
+    /// Takes over the pictures of a part that is not accepted.
     ///
     /// Called on `beltwatch.decide`, and must not wait: whatever takes time moves to a queue of its own.
     ///
-    /// - Parameter result: The `result/` message that is about to be published.
-    /// - Returns: The same message, which now says where the picture is going, or that it was dropped.
-    func keep(_ picture: PartPicture, with result: Message) -> Message
+    /// - Parameters:
+    ///   - pictures: One for every frame that shows the part, at least one.
+    ///   - result: The `result/` message that is about to be published.
+    /// - Returns: The same message, which now says where the pictures are going, or that they were dropped.
+    func keep(_ pictures: [PartPicture], with result: Message) -> Message
 
     /// Whether pictures are being lost, asked as often as `RecordKeeper.recordCondition` is: the flag `degraded_evidence`.
     var isDegraded: Bool { get }

@@ -24,17 +24,22 @@ public final class InspectionPipeline: Sendable {
         /// Which pictures can be judged at all.
         public var healthLimits: ImageHealth.Limits
 
+        /// What the scorer's maps mean, for those who draw them.
+        public var mapOptions: MapOptions
+
         /// Digest of the model file, hexadecimal.
         public var sha256: String?
 
         public init(
             scorer: any PartScorer, fusion: ScoreFusion, preprocessing: Preprocessing = Preprocessing(),
-            healthLimits: ImageHealth.Limits = ImageHealth.Limits(), sha256: String? = nil
+            healthLimits: ImageHealth.Limits = ImageHealth.Limits(), mapOptions: MapOptions = MapOptions(),
+            sha256: String? = nil
         ) {
             self.scorer = scorer
             self.fusion = fusion
             self.preprocessing = preprocessing
             self.healthLimits = healthLimits
+            self.mapOptions = mapOptions
             self.sha256 = sha256
         }
     }
@@ -122,11 +127,13 @@ public final class InspectionPipeline: Sendable {
     /// - Parameters:
     ///   - outputs: Hear every message, in order, on `beltwatch.decide`.
     ///   - record: What one of the outputs keeps; without it no part is judged. Nil where nothing is kept, as in replay.
+    ///   - evidence: Takes the pictures of parts that are not accepted; nil where no frame is to be held for that.
     ///   - vitals: Asked on `beltwatch.decide` ten times a second, so it must not wait.
     ///   - moved: Called every 100 ms while the decision path and all stages move: what a watchdog is fed from.
     public init(
         _ configuration: Configuration, model: Model, partIDs: any PartIDSource, outputs: [any InspectionOutput],
-        record: (any RecordKeeper)? = nil, vitals: @escaping @Sendable () -> StationVitals = { StationVitals() },
+        record: (any RecordKeeper)? = nil, evidence: (any EvidenceKeeper)? = nil,
+        vitals: @escaping @Sendable () -> StationVitals = { StationVitals() },
         clock: any MonotonicClock = SystemMonotonicClock(),
         wallClock: any WallClock = SystemWallClock(),
         logger: Logger, moved: @escaping @Sendable () -> Void = {}
@@ -150,10 +157,11 @@ public final class InspectionPipeline: Sendable {
                 lineStop: configuration.lineStop, standingLineStop: configuration.standingLineStop,
                 armsItself: configuration.armsItself,
                 configurationSHA256: configuration.configurationSHA256, version: configuration.version),
-            outputs: outputs, record: record, vitals: vitals, clock: clock, wallClock: wallClock, logger: logger)
+            outputs: outputs, record: record, evidence: evidence, vitals: vitals, clock: clock, wallClock: wallClock,
+            logger: logger)
         stages = InspectionStages(
             model: model, gate: PartGate(trigger: configuration.trigger, partIDs: partIDs),
-            mailboxes: configuration.pace.mailboxes, desk: desk, clock: clock)
+            mailboxes: configuration.pace.mailboxes, keepsPictures: evidence != nil, desk: desk, clock: clock)
         desk.start(watching: stages, moved: moved)
     }
 

@@ -26,30 +26,30 @@ final class InspectionStages: Sendable {
 
     init(
         model: InspectionPipeline.Model, gate: consuming PartGate, mailboxes: StationConfiguration.Mailboxes,
-        desk: DecisionDesk, clock: any MonotonicClock
+        keepsPictures: Bool, desk: DecisionDesk, clock: any MonotonicClock
     ) {
         let stream = Lock(Stream())
         let gate = Lock(gate)
-        @Sendable func overload(_ part: PartID, _ durations: StageDurations) {
+        @Sendable func overload(_ part: PartID, _ durations: StageDurations, _ picture: PartPicture?) {
             stream.withLock { $0.counts.discarded += 1 }
-            desk.finish(part, .unscored(.overload), durations: durations)
+            desk.finish(part, .unscored(.overload), durations: durations, picture: picture)
         }
         // Last stage first, because each one holds on to the next.
         let fusing = Stage<PartScores>("beltwatch.fuse", mailbox: mailboxes.fuse, clock: clock) { job in
             Self.fuse(job, model.fusion, stream, desk, clock)
         } discard: {
-            overload($0.part, $0.durations)
+            overload($0.part, $0.durations, $0.picture)
         }
         let scoring = Stage<PartInput>("beltwatch.score", mailbox: mailboxes.score, clock: clock) { job in
             Self.score(job, model.scorer, stream, desk, clock, next: fusing)
         } discard: {
-            overload($0.part, $0.durations)
+            overload($0.part, $0.durations, $0.picture)
         }
         let preprocessing = Stage<PartFrame>("beltwatch.preprocess", mailbox: mailboxes.preprocess, clock: clock) {
             job in
-            Self.preprocess(job, model, stream, desk, clock, next: scoring)
+            Self.preprocess(job, model, keepsPictures, stream, desk, clock, next: scoring)
         } discard: {
-            overload($0.part, StageDurations())
+            overload($0.part, StageDurations(), keepsPictures ? PartPicture(frame: $0.frame) : nil)
         }
         gating = Stage<Frame>("beltwatch.gate", mailbox: mailboxes.gate, clock: clock) { frame in
             Self.admit(frame, gate, stream, desk, next: preprocessing)
@@ -138,6 +138,9 @@ private struct PartInput: Sendable {
     /// Where in the source the input lies.
     var region: RegionOfInterest
     var durations: StageDurations
+
+    /// Nil where none are kept, so that the frame is free again.
+    var picture: PartPicture?
 }
 
 /// Raw scores, on their way to fusion.
@@ -146,6 +149,9 @@ private struct PartScores: Sendable {
     var scores: RawScores
     var region: RegionOfInterest
     var durations: StageDurations
+
+    /// Nil where none are kept, so that the frame is free again.
+    var picture: PartPicture?
 }
 
 // What each stage does with one element.
@@ -172,32 +178,34 @@ extension InspectionStages {
     }
 
     private static func preprocess(
-        _ job: PartFrame, _ model: InspectionPipeline.Model, _ stream: Lock<Stream>, _ desk: DecisionDesk,
-        _ clock: any MonotonicClock, next: Stage<PartInput>
+        _ job: PartFrame, _ model: InspectionPipeline.Model, _ keepsPictures: Bool, _ stream: Lock<Stream>,
+        _ desk: DecisionDesk, _ clock: any MonotonicClock, next: Stage<PartInput>
     ) {
         let start = clock.now
         var durations = StageDurations()
         let frame = job.frame
+        let picture = keepsPictures ? PartPicture(frame: frame) : nil
         if frame.flags.contains(.corrupt) {
             stream.withLock { $0.counts.corrupt += 1 }
             desk.remark("frame is marked corrupt")
-            return desk.finish(job.part, .unscored(.corruptFrame), durations: durations)
+            return desk.finish(job.part, .unscored(.corruptFrame), durations: durations, picture: picture)
         }
         do {
             let image = try model.preprocessing.modelImage(of: frame)
             if let complaint = ImageHealth(of: image).complaint(within: model.healthLimits) {
                 stream.withLock { $0.counts.unhealthy += 1 }
                 desk.remark("picture cannot be judged: it is \(complaint.rawValue)")
-                return desk.finish(job.part, .unscored(.imageHealth), durations: durations)
+                return desk.finish(job.part, .unscored(.imageHealth), durations: durations, picture: picture)
             }
             let input = image.normalised()
             durations.preprocess = start.duration(to: clock.now).microseconds
             let whole = RegionOfInterest(x: 0, y: 0, width: frame.width, height: frame.height)
             next.submit(
                 PartInput(
-                    part: job.part, input: input, region: model.preprocessing.region ?? whole, durations: durations))
+                    part: job.part, input: input, region: model.preprocessing.region ?? whole, durations: durations,
+                    picture: picture))
         } catch {
-            fail(job.part, "preprocessing failed: \(error)", durations, stream, desk)
+            fail(job.part, "preprocessing failed: \(error)", durations, picture, stream, desk)
         }
     }
 
@@ -211,9 +219,13 @@ extension InspectionStages {
             let scores = try scorer.score(job.input)
             // The branches share their networks and are measured as one.
             durations.picturable = start.duration(to: clock.now).microseconds
-            next.submit(PartScores(part: job.part, scores: scores, region: job.region, durations: durations))
+            var picture = job.picture
+            picture?.map = scores.map
+            next.submit(
+                PartScores(
+                    part: job.part, scores: scores, region: job.region, durations: durations, picture: picture))
         } catch {
-            fail(job.part, "scoring failed: \(error)", durations, stream, desk)
+            fail(job.part, "scoring failed: \(error)", durations, job.picture, stream, desk)
         }
     }
 
@@ -228,18 +240,19 @@ extension InspectionStages {
             let regions = AnomalousRegion.find(in: job.scores.map, showing: job.region, above: fusion.mapLimit)
             durations.fuse = start.duration(to: clock.now).microseconds
             stream.withLock { $0.counts.scored += 1 }
-            desk.finish(job.part, .scored(fused, regions: regions), durations: durations)
+            desk.finish(job.part, .scored(fused, regions: regions), durations: durations, picture: job.picture)
         } catch {
-            fail(job.part, "fusion failed: \(error)", durations, stream, desk)
+            fail(job.part, "fusion failed: \(error)", durations, job.picture, stream, desk)
         }
     }
 
     /// Rejects a part that the model, or what it needs, gave no score for.
     private static func fail(
-        _ part: PartID, _ remark: String, _ durations: StageDurations, _ stream: Lock<Stream>, _ desk: DecisionDesk
+        _ part: PartID, _ remark: String, _ durations: StageDurations, _ picture: PartPicture?,
+        _ stream: Lock<Stream>, _ desk: DecisionDesk
     ) {
         stream.withLock { $0.counts.failed += 1 }
         desk.remark(remark)
-        desk.finish(part, .unscored(.modelOrRecipeInvalid), durations: durations)
+        desk.finish(part, .unscored(.modelOrRecipeInvalid), durations: durations, picture: picture)
     }
 }

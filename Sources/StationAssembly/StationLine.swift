@@ -1,4 +1,5 @@
 import Archive
+import EvidenceKeeping
 import InspectionProtocol
 import InspectionRuntime
 import Journal
@@ -21,6 +22,9 @@ public final class StationLine: Sendable {
 
     /// Nil where the station's file names no recovery endpoint.
     public let recovery: RecoveryServer?
+
+    /// Nil where no pictures are kept.
+    public let evidence: EvidenceWriter?
     private let vitals: VitalsMonitor
     private let context: Context
 
@@ -51,19 +55,27 @@ public final class StationLine: Sendable {
         } catch {
             throw .state(error)
         }
+        let evidence: EvidenceWriter? =
+            configuration.evidence.keep == .off
+            ? nil
+            : EvidenceWriter(
+                in: configuration.stateDirectory, settings: configuration.evidence,
+                preprocessing: model.preprocessing, mapOptions: model.mapOptions, logger: logger)
         let pipeline = InspectionPipeline(
             Self.lineConfiguration(
                 configuration, configurationSHA256, session: journal.session, standingLineStop: lineStop.standing()),
             model: model,
             // The journal first: a verdict goes out once it is handed over to be kept.
             partIDs: partIDs, outputs: [journal, memory, output, lineStop] + listeners, record: journal,
-            vitals: { vitals.vitals }, logger: logger, moved: moved)
+            evidence: evidence, vitals: { vitals.vitals }, logger: logger, moved: moved)
         self.journal = journal
         self.context = context
         self.verdicts = verdicts
         self.results = results
         self.pipeline = pipeline
         self.vitals = vitals
+        self.evidence = evidence
+        evidence?.report(to: { pipeline.report(StationEvent($0)) })
         recovery = try configuration.endpoints.recovery.map { endpoint throws(StationLineError) in
             try Self.serveRecovery(
                 on: endpoint, in: context, pipeline,
@@ -91,6 +103,8 @@ public final class StationLine: Sendable {
     public func shutDown() {
         // Commands first, so that none opens a part that nobody answers.
         recovery?.close()
+        // Then pictures, so that it can still be said what became of the last ones.
+        evidence?.close()
         pipeline.shutDown()
         vitals.close()
         journal.close()

@@ -40,7 +40,8 @@ final class Station: Sendable {
                 model: InspectionPipeline.Model(
                     scorer: detector, fusion: detector.model.fusion,
                     preprocessing: Preprocessing(region: configuration.region ?? detector.model.preprocessing.region),
-                    healthLimits: configuration.imageHealth, sha256: plan.modelSHA256),
+                    healthLimits: configuration.imageHealth, mapOptions: detector.model.mapOptions,
+                    sha256: plan.modelSHA256),
                 listeners: serviceManager.map { [$0] } ?? [], logger: logger,
                 moved: { serviceManager?.feedWatchdog() })
         } catch {

@@ -33,7 +33,7 @@ extension DaemonTests {
         #expect(session.modelSHA256 == state.modelSHA256 && session.configurationSHA256 == state.configurationSHA256)
         #expect(session.endedAt != nil)
         let files = try FileManager.default.contentsOfDirectory(atPath: "\(station.directory)/state").sorted()
-        #expect(files == ["counters", "journal.reserve", "journal.sqlite", "lock"])
+        #expect(files == ["counters", "evidence", "journal.reserve", "journal.sqlite", "lock"])
     }
 
     /// Killed at moments that nobody chose: nothing repeats, and what was heard for longer than the disk may take is kept.
@@ -74,7 +74,7 @@ extension DaemonTests {
 
     @Test func aFullDiskIsAFlagWithinASecondAndStopsNoVerdict() throws {
         let station = try StationFixture(
-            source: [Self.moving, "live: false"], more: ["journal: {reserve: 2MiB}"])
+            source: [Self.moving, "live: false"], more: ["journal: {reserve: 2MiB}", "evidence: {keep: off}"])
         let state = "\(station.directory)/state"
         try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
         let daemon = try RunningDaemon(["--config", station.configuration], disk: state)
@@ -143,12 +143,12 @@ extension DaemonTests {
 
 extension RunningDaemon {
     /// Whether the process ended because it was to have a disk of its own and may not mount one.
-    fileprivate func mayNotMount() -> Bool {
+    func mayNotMount() -> Bool {
         hasEndedBeforePublishing() && (errors.contains("unshare") || errors.contains("mount"))
     }
 
     /// A copy of the journal on the daemon's own disk, made while the daemon holds still.
-    fileprivate func copyOfJournal(in disk: String, to directory: String) throws -> JournalReader {
+    func copyOfJournal(in disk: String, to directory: String) throws -> JournalReader {
         signal(SIGSTOP)
         defer { signal(SIGCONT) }
         let copy = "\(directory)/copy.sqlite"

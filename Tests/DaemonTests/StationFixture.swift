@@ -41,20 +41,29 @@ final class StationFixture: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 }
 
-/// A model of seeded random weights that scores its own test picture as z = 0: enough for a daemon to run with.
+/// Models of seeded random weights that score their own test picture as z = 0: enough for a daemon to run with.
 enum SharedModel {
+    /// Accepts everything.
     static let path = Result { () throws -> String in
-        let path = FileManager.default.temporaryDirectory.appending(path: "beltwatchd-tests-\(getpid()).safetensors")
-            .path
-        try ModelFile.save(make(), to: path)
-        atexit {
-            unlink(
-                FileManager.default.temporaryDirectory.appending(path: "beltwatchd-tests-\(getpid()).safetensors").path)
-        }
+        let path = file("accepting")
+        try ModelFile.save(make(threshold: 1000), to: path)
+        atexit { unlink(SharedModel.file("accepting")) }
         return path
     }
 
-    private static func make() throws -> AnomalyModel {
+    /// Rejects everything.
+    static let rejecting = Result { () throws -> String in
+        let path = file("rejecting")
+        try ModelFile.save(make(threshold: -1000), to: path)
+        atexit { unlink(SharedModel.file("rejecting")) }
+        return path
+    }
+
+    private static func file(_ name: String) -> String {
+        FileManager.default.temporaryDirectory.appending(path: "beltwatchd-tests-\(getpid())-\(name).safetensors").path
+    }
+
+    private static func make(threshold: Double) throws -> AnomalyModel {
         var generator = RandomStream(seed: 1, stream: .initialisation)
         let features = 384
         let identity = (0..<features * features).map { $0 % (features + 1) == 0 ? 1.0 : 0.0 }
@@ -75,7 +84,7 @@ enum SharedModel {
                 mean: Array(repeating: 0, count: features), choleskyFactor: identity, shrinkage: 0.1),
             fusion: ScoreFusion(
                 picturable: ZStatistics(mean: 0, deviation: 1), unpicturable: ZStatistics(mean: 0, deviation: 1),
-                threshold: DecisionThreshold(value: 1000, calibrationCount: 99, falseRejectBudget: 0.01)),
+                threshold: DecisionThreshold(value: threshold, calibrationCount: 99, falseRejectBudget: 0.01)),
             preprocessing: Preprocessing(), precision: .float32, teacherProvenance: "random, for a test",
             trainingRecord: TrainingRecord(
                 dataDigest: "00", trainingImageCount: 99, validationImageCount: 99, seed: 1, iterations: 1, finalLoss: 1

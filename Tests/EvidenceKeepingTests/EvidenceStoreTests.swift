@@ -25,7 +25,7 @@ import Testing
         let frame = noisyFrame(width: 61, height: 47)
         let drawing = EvidenceDrawing(preprocessing: Preprocessing(), mapOptions: MapOptions())
         let message = try result(of: 4711)
-        let files = try drawing.files(of: PartPicture(frame: frame, map: someMap), with: message)
+        let files = try drawing.files(of: [PartPicture(frame: frame, map: someMap)], with: message)
         try store().store(files, of: 4711, in: 3)
 
         #expect(directory.names(in: "evidence") == ["3"])
@@ -54,8 +54,19 @@ import Testing
 
     @Test func aPartWithoutAScoreHasNoHeatMap() throws {
         let drawing = EvidenceDrawing(preprocessing: Preprocessing(), mapOptions: MapOptions())
-        let files = try drawing.files(of: PartPicture(frame: noisyFrame()), with: try result(of: 1))
+        let files = try drawing.files(of: [PartPicture(frame: noisyFrame())], with: try result(of: 1))
         #expect(files.files.map(\.name) == ["frame.png", "part.json", "SHA256SUMS"])
+    }
+
+    @Test func aPartThatSeveralFramesShowHasAPictureOfEach() throws {
+        let drawing = EvidenceDrawing(preprocessing: Preprocessing(), mapOptions: MapOptions())
+        let pictures = (1...3).map { PartPicture(frame: noisyFrame(seed: $0), map: $0 == 2 ? someMap : nil) }
+        let files = try drawing.files(of: pictures, with: try result(of: 1)).files
+        #expect(
+            files.map(\.name) == [
+                "frame-2.png", "frame-3.png", "frame.png", "heatmap-2.png", "part.json", "SHA256SUMS",
+            ])
+        #expect(Set(files.map(\.bytes)).count == 6)
     }
 
     @Test func theOldestPartsMakeRoom() throws {

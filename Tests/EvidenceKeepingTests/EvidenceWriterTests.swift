@@ -24,9 +24,10 @@ import Testing
     @Test func aPartIsQueuedAtOnceAndReportedWhenItIsOnTheDisk() throws {
         let writer = EvidenceWriter(
             in: directory.path, settings: smallSettings(), preprocessing: Preprocessing(), mapOptions: MapOptions(),
-            logger: silent, report: reports.add)
+            logger: silent)
+        writer.report(to: reports.add)
         let message = try result(of: 7, session: 2)
-        let queued = writer.keep(PartPicture(frame: noisyFrame(), map: someMap), with: message)
+        let queued = writer.keep([PartPicture(frame: noisyFrame(), map: someMap)], with: message)
         #expect(try evidence(of: queued) == Evidence(path: "evidence/2/7", sha256: nil, state: .queued))
         #expect(queued.envelope == message.envelope)
         guard case .stored(7, "evidence/2/7", let digest)? = reports.wait(for: 1).first else {
@@ -46,13 +47,14 @@ import Testing
         let pool = FramePool(capacity: 1)
         let writer = EvidenceWriter(
             in: directory.path, settings: smallSettings(), preprocessing: Preprocessing(), mapOptions: MapOptions(),
-            logger: silent, report: reports.add)
+            logger: silent)
+        writer.report(to: reports.add)
         for part: UInt64 in 1...5 {
             #expect(pool.waitForToken(timeout: .seconds(60)))
             let buffer = try #require(pool.makeBuffer(count: 8 * 8 * 3) { _ in })
             let frame = Frame(
                 number: part, width: 8, height: 8, capturedAt: MonotonicInstant(nanoseconds: 1), pixels: buffer)
-            _ = writer.keep(PartPicture(frame: frame), with: try result(of: part))
+            _ = writer.keep([PartPicture(frame: frame)], with: try result(of: part))
         }
         writer.close()
         #expect(directory.names(in: "evidence/1") == ["1", "2", "3", "4", "5"])
@@ -69,9 +71,10 @@ import Testing
                 entered.withLock { $0 += 1 }
                 _ = isHeld.wait(atMost: .seconds(60)) { $0 ? nil : true }
                 return files()
-            }, report: reports.add)
-        let picture = PartPicture(frame: noisyFrame())
-        func keep(_ part: UInt64) throws -> Evidence { try evidence(of: writer.keep(picture, with: result(of: part))) }
+            })
+        writer.report(to: reports.add)
+        let pictures = [PartPicture(frame: noisyFrame())]
+        func keep(_ part: UInt64) throws -> Evidence { try evidence(of: writer.keep(pictures, with: result(of: part))) }
         #expect(try keep(1).state == .queued)
         #expect(entered.wait(atMost: .seconds(60)) { $0 == 1 ? true : nil } == true)
         // One is being written, two wait.
@@ -109,15 +112,16 @@ import Testing
         try Data().write(to: URL(filePath: obstacle))
         let writer = EvidenceWriter(
             in: directory.path, settings: smallSettings(), preprocessing: Preprocessing(), mapOptions: MapOptions(),
-            logger: silent, report: reports.add)
+            logger: silent)
+        writer.report(to: reports.add)
         // Without a single part.
         #expect(eventually { writer.isDegraded })
-        let picture = PartPicture(frame: noisyFrame())
-        let dropped = try evidence(of: writer.keep(picture, with: result(of: 1)))
+        let pictures = [PartPicture(frame: noisyFrame())]
+        let dropped = try evidence(of: writer.keep(pictures, with: result(of: 1)))
         #expect(dropped.state == .dropped && dropped.path == nil)
         try FileManager.default.removeItem(atPath: obstacle)
         #expect(eventually { !writer.isDegraded })
-        #expect(try evidence(of: writer.keep(picture, with: result(of: 2))).state == .queued)
+        #expect(try evidence(of: writer.keep(pictures, with: result(of: 2))).state == .queued)
         writer.close()
         #expect(directory.names(in: "evidence/1") == ["2"])
         #expect(writer.counts == EvidenceCounts(stored: 1, dropped: 1))
@@ -126,15 +130,16 @@ import Testing
     @Test func aPartThatFailsAfterItWasQueuedIsReported() throws {
         let writer = EvidenceWriter(
             in: directory.path, settings: smallSettings { $0.size = 50_000 }, preprocessing: Preprocessing(),
-            mapOptions: MapOptions(), logger: silent, report: reports.add)
-        _ = writer.keep(PartPicture(frame: noisyFrame(width: 200, height: 200)), with: try result(of: 1))
+            mapOptions: MapOptions(), logger: silent)
+        writer.report(to: reports.add)
+        _ = writer.keep([PartPicture(frame: noisyFrame(width: 200, height: 200))], with: try result(of: 1))
         guard case .dropped(1, "evidence/1/1", .tooLarge)? = reports.wait(for: 1).first else {
             Issue.record("\(reports.wait(for: 1))")
             return
         }
         #expect(writer.isDegraded)
         // The next one may be smaller.
-        _ = writer.keep(PartPicture(frame: noisyFrame(width: 8, height: 8)), with: try result(of: 2))
+        _ = writer.keep([PartPicture(frame: noisyFrame(width: 8, height: 8))], with: try result(of: 2))
         guard case .stored(2, _, _)? = reports.wait(for: 2).last else {
             Issue.record("\(reports.wait(for: 2))")
             return

@@ -136,6 +136,7 @@ final class TestLine: Sendable {
         _ scorer: any PartScorer, trigger: TriggerMode = .everyFrame, pace: InspectionPipeline.Pace,
         isLive: Bool = true,
         fusion: ScoreFusion = .plain, outputs: [any InspectionOutput] = [], record: (any RecordKeeper)? = nil,
+        evidence: (any EvidenceKeeper)? = nil,
         configure: (inout InspectionPipeline.Configuration) -> Void = { _ in }
     ) throws {
         var configuration = InspectionPipeline.Configuration(
@@ -147,7 +148,7 @@ final class TestLine: Sendable {
         pipeline = InspectionPipeline(
             configuration, model: InspectionPipeline.Model(scorer: scorer, fusion: fusion),
             partIDs: ConsecutivePartIDs(),
-            outputs: [log] + outputs, record: record, logger: logger)
+            outputs: [log] + outputs, record: record, evidence: evidence, logger: logger)
     }
 
     func start(_ source: any FrameSource) {
