@@ -19,7 +19,8 @@ public struct StationConfiguration: Hashable, Sendable {
     /// `model`: the model file that `beltwatch train` wrote.
     public var model: String
 
-    /// `state_directory`: where the journal, the session counter and the part ids are kept; one directory per station.
+    /// `state_directory`: where the journal, pictures, the session counter and the part ids are kept; one directory per
+    /// station.
     public var stateDirectory: String
 
     /// `source`: where frames come from.
@@ -136,7 +137,7 @@ public struct StationConfiguration: Hashable, Sendable {
         public var keep = Keep.rejects
 
         /// `evidence.size`: what the pictures may take, 16 MiB…1 TiB, in bytes; the oldest parts make room. A part of
-        /// 640×480 pixels takes some 600 KiB.
+        /// 640×480 pixels takes some 750 KiB.
         public var size = 1 << 30
 
         /// `evidence.free`: what pictures leave free on their disk, 1 MiB…1 TiB, in bytes. With less than that no picture is

@@ -34,6 +34,9 @@ enum JournalCSV {
         ("severity", { message, _, _ in message.event?.severity.rawValue }),
         ("message", { message, _, _ in message.event?.message }),
         ("peer", { message, _, _ in message.event?.peer }),
+        ("evidence", { message, _, details in details?.evidence.path ?? message.evidenceEvent?.details["path"] }),
+        ("evidence_state", { message, _, details in (details?.evidence.state ?? message.evidenceState)?.rawValue }),
+        ("evidence_sha256", { message, _, _ in message.evidenceEvent?.details["sha256"] }),
     ]
 
     static var header: String { line(columns.map(\.name)) }
@@ -55,4 +58,15 @@ enum JournalCSV {
 
 extension Message {
     fileprivate var event: StationEvent? { if case .event(let event) = body { event } else { nil } }
+
+    /// What became of pictures that were queued.
+    fileprivate var evidenceState: Evidence.State? {
+        switch event?.name {
+        case .evidenceStored?: .stored
+        case .evidenceDropped?: .dropped
+        default: nil
+        }
+    }
+
+    fileprivate var evidenceEvent: StationEvent? { evidenceState == nil ? nil : event }
 }

@@ -39,6 +39,7 @@ struct JournalTable {
         {
             line += String(format: "  picturable z %.2f  unpicturable z %.2f", picturable.z, unpicturable.z)
         }
+        line += message.evidence.map(text) ?? ""
         return line + (verdict.simulated ? "  simulated" : "")
     }
 
@@ -46,6 +47,15 @@ struct JournalTable {
     static func text(of event: StationEvent) -> String {
         let count = event.details["count"].map { ", \($0) times" } ?? ""
         return "\(event.name.rawValue): \(event.message)" + count + (event.peer.map { " (by \($0))" } ?? "")
+    }
+
+    /// Where the pictures were to go; what became of them is an event.
+    private static func text(of evidence: Evidence) -> String {
+        switch evidence.state {
+        case .off: ""
+        case .dropped: "  pictures dropped"
+        case .queued, .stored: evidence.path.map { "  pictures in \($0)" } ?? ""
+        }
     }
 
     private static func right(_ text: String, _ width: Int) -> String {
@@ -89,6 +99,9 @@ extension ClosedRange<SessionNumber> {
 }
 
 extension Message {
+    /// What a result says about pictures; nil for other messages.
+    var evidence: Evidence? { if case .result(let result) = body { result.details.evidence } else { nil } }
+
     /// What the message says about its part; nil where it is about none.
     var verdict: Verdict? {
         switch body {

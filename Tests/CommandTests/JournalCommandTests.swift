@@ -65,17 +65,25 @@ extension CommandTests {
             let details = PartResult.Details(
                 picturable: BranchReport(raw: 1, mean: 2, deviation: 3, z: 1.5),
                 unpicturable: BranchReport(raw: 1, mean: 2, deviation: 3, z: -0.5), responsibleBranch: .picturable,
-                regions: [], stageDurations: StageDurations(), frameIDs: [], evidence: .off, late: reason == .late)
-            func message(_ body: MessageBody) throws -> Message {
+                regions: [], stageDurations: StageDurations(), frameIDs: [],
+                evidence: reason == .anomaly ? Evidence(path: "evidence/1/\(part)", sha256: nil, state: .queued) : .off,
+                late: reason == .late)
+            let stored = StationEvent(
+                .evidenceStored, .info, "pictures stored in evidence/1/\(part)", partID: PartID(part),
+                details: ["path": "evidence/1/\(part)", "sha256": "ef"])
+            func message(_ body: MessageBody, sequence: UInt64) throws -> Message {
                 Message(
                     envelope: Envelope(
-                        station: try StationName("line1"), session: 1, sequence: SequenceNumber(part), sentAt: time,
+                        station: try StationName("line1"), session: 1, sequence: SequenceNumber(sequence), sentAt: time,
                         sentMonotonicMicroseconds: part),
                     body: body)
             }
-            return [
-                try message(.verdict(verdict)), try message(.result(PartResult(verdict: verdict, details: details))),
+            let said = [
+                try message(.verdict(verdict), sequence: part),
+                try message(.result(PartResult(verdict: verdict, details: details)), sequence: part),
             ]
+            // Every other part is an anomaly.
+            return said + (reason == .anomaly ? [try message(.event(stored), sequence: part / 2)] : [])
         }
 
         private func journal(_ arguments: String...) throws -> [Substring] {
@@ -101,7 +109,8 @@ extension CommandTests {
         @Test func linesOfJSONAreWhatWasPublished() throws {
             let result = try beltwatch(
                 "journal", directory.path, "--json-lines", "--kind", "result", "--kind", "verdict")
-            let published = try messages.map { String(decoding: try $0.encoded(), as: UTF8.self) }
+            let published = try messages.filter { $0.body.kind != .event }
+                .map { String(decoding: try $0.encoded(), as: UTF8.self) }
             let lines = result.output.split(separator: "\n").map(String.init)
             #expect(lines.sorted() == published.sorted())
             #expect(try journal("--json-lines", "--part", "4").map(String.init) == [published[6]])
@@ -123,13 +132,25 @@ extension CommandTests {
             let header =
                 "kind,session,seq,t_utc,station,part_id,trigger_id,captured_at,disposition,reason,inspected,score,threshold,"
                 + "latency_us,deadline_margin_us,recipe,recipe_revision,model_sha256,simulated,picturable_z,unpicturable_z,"
-                + "branch_responsible,late,event,severity,message,peer\r\n"
+                + "branch_responsible,late,event,severity,message,peer,evidence,evidence_state,evidence_sha256\r\n"
             let line =
                 "result,1,5,2026-11-21T10:05:00.000000Z,line1,5,5,2026-11-21T10:05:00.000000Z,reject,late,false,,0.75,1500,,"
-                + "\"tray, \"\"large\"\"\",3,ab,false,1.5,-0.5,picturable,true,,,,\r\n"
+                + "\"tray, \"\"large\"\"\",3,ab,false,1.5,-0.5,picturable,true,,,,,,off,\r\n"
             #expect(result.output == header + line)
             let empty = try beltwatch("journal", directory.path, "--csv", "--session", "9")
             #expect(empty.status == 0 && empty.output == header)
+        }
+
+        /// Somebody who asks about a part wants to see it.
+        @Test func aPartLeadsToItsPictures() throws {
+            let lines = try journal("--part", "4", "--kind", "result", "--kind", "event").dropFirst()
+            #expect(lines.first { $0.contains("result") }?.hasSuffix("  pictures in evidence/1/4") == true, "\(lines)")
+            #expect(
+                lines.first { $0.contains(" event ") }?.hasSuffix(
+                    "evidence_stored: pictures stored in evidence/1/4") == true, "\(lines)")
+            let values = try journal("--part", "4", "--kind", "result", "--kind", "event", "--csv").dropFirst()
+            let ends = values.map { $0.split(separator: ",", omittingEmptySubsequences: false).suffix(3) }
+            #expect(Set(ends.map(Array.init)) == [["evidence/1/4", "queued", ""], ["evidence/1/4", "stored", "ef"]])
         }
 
         @Test func aSummaryAddsUp() throws {
