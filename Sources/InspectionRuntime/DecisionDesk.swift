@@ -118,9 +118,10 @@ final class DecisionDesk: @unchecked Sendable {
         }
     }
 
-    /// A trigger fired; `outcome` where nothing more will come for this part.
-    func open(_ part: Part, outcome: PartOutcome? = nil) {
+    /// A trigger fired; `outcome` where nothing more will come for this part, and `picture` what there is to show of it.
+    func open(_ part: Part, outcome: PartOutcome? = nil, picture: PartPicture? = nil) {
         queue.async { [self] in
+            if let picture { pictures[part.id, default: []].append(picture) }
             noteTrigger()
             // A replay waits for its stages and judges every part.
             let judges = state.isRunning || configuration.terms.latencyBudget == nil
@@ -155,25 +156,40 @@ final class DecisionDesk: @unchecked Sendable {
     ///
     /// - Parameter loss: Why frames are missing right before this one; nil where none are.
     /// - Returns: The part that it shows.
-    func claim(_ frame: FrameFacts, after loss: Reason?) -> PartID? {
+    func claim(_ frame: FrameFacts, after loss: Reason?) -> PartView? {
         queue.sync {
-            let (part, messages) = table.claim(frame, after: loss, at: moment)
+            let (view, messages) = table.claim(frame, after: loss, at: moment)
             emit(messages)
             armDeadlineTimer()
-            return part
+            return view
         }
     }
 
-    /// The stages are through with a part.
+    /// Another frame of a part came.
+    ///
+    /// - Returns: Which view it is; nil where the part was given up meanwhile.
+    func admit(_ frame: FrameFacts, to part: PartID) -> PartView? {
+        queue.sync { table.admit(frame, to: part) }
+    }
+
+    /// No more frames of a part will come, for a cause.
+    func close(_ part: PartID, _ cause: Reason) {
+        queue.async { [self] in
+            emit(table.close(part, cause, at: moment))
+            armDeadlineTimer()
+        }
+    }
+
+    /// The stages are through with a view of a part.
     ///
     /// - Parameter picture: Nil where none are kept, or nothing shows the part.
     func finish(
-        _ part: PartID, _ outcome: PartOutcome, durations: StageDurations = StageDurations(),
+        _ view: PartView, _ outcome: PartOutcome, durations: StageDurations = StageDurations(),
         picture: PartPicture? = nil
     ) {
         queue.async { [self] in
-            if let picture { pictures[part, default: []].append(picture) }
-            emit(table.finish(part, outcome, durations: durations, at: moment))
+            if let picture { pictures[view.part, default: []].append(picture) }
+            emit(table.finish(view.part, view: view.index, outcome, durations: durations, at: moment))
             armDeadlineTimer()
         }
     }
@@ -184,7 +200,7 @@ final class DecisionDesk: @unchecked Sendable {
             condition.sourceFailure = reason
             lastSourceFailure = reason
             condition.hasFrames = false
-            emit(table.abandonTriggers(at: moment))
+            emit(table.closeAll(at: moment))
             updateState()
         }
     }
@@ -247,7 +263,7 @@ final class DecisionDesk: @unchecked Sendable {
     func end(_ ending: StationCondition.Ending) -> PartTable {
         queue.sync {
             condition.ending = ending
-            emit(table.abandonTriggers(at: moment))
+            emit(table.closeAll(at: moment))
             updateState()
             logRemarks()
             return table

@@ -75,7 +75,15 @@ public final class InspectionPipeline: Sendable {
         public var recipe: String
         public var recipeRevision = 1
         public var trigger: TriggerMode
+
+        /// How many frames show one part, 1…16: the one at its trigger and those right after it. Always 1 where every frame
+        /// is a part.
+        public var views = 1
         public var pace: Pace
+
+        /// How old a live frame may be when it gets here; an older one is counted, and its part rejected, unseen. Nil takes
+        /// them all.
+        public var staleAfter: Duration?
 
         /// Whether frames are happening now (`FrameSource.isLive`). If not, every message is marked `simulated` and no
         /// controller is told to rely on the station.
@@ -141,6 +149,8 @@ public final class InspectionPipeline: Sendable {
         precondition(
             configuration.trigger != .external || configuration.pace.latencyBudget != nil,
             "a controller triggers live lines only")
+        precondition(
+            configuration.views == 1 || configuration.trigger != .everyFrame, "a frame that is a part is its only view")
         self.configuration = configuration
         self.clock = clock
         self.partIDs = partIDs
@@ -149,7 +159,8 @@ public final class InspectionPipeline: Sendable {
             timestampQuality: configuration.isLive ? .hostArrival : .file, recipe: configuration.recipe,
             recipeRevision: configuration.recipeRevision, modelSHA256: model.sha256,
             threshold: model.fusion.threshold.value, mode: configuration.isLive ? .production : .replay,
-            simulated: !configuration.isLive, latencyBudget: configuration.pace.latencyBudget)
+            simulated: !configuration.isLive, latencyBudget: configuration.pace.latencyBudget,
+            views: configuration.views)
         desk = DecisionDesk(
             DecisionDesk.Configuration(
                 station: configuration.station, session: configuration.session, terms: terms,
@@ -160,8 +171,10 @@ public final class InspectionPipeline: Sendable {
             outputs: outputs, record: record, evidence: evidence, vitals: vitals, clock: clock, wallClock: wallClock,
             logger: logger)
         stages = InspectionStages(
-            model: model, gate: PartGate(trigger: configuration.trigger, partIDs: partIDs),
-            mailboxes: configuration.pace.mailboxes, keepsPictures: evidence != nil, desk: desk, clock: clock)
+            model: model,
+            gate: PartGate(trigger: configuration.trigger, views: configuration.views, partIDs: partIDs),
+            staleAfter: configuration.isLive ? configuration.staleAfter : nil, mailboxes: configuration.pace.mailboxes,
+            keepsPictures: evidence != nil, desk: desk, clock: clock)
         desk.start(watching: stages, moved: moved)
     }
 

@@ -24,35 +24,37 @@ final class InspectionStages: Sendable {
     private let scoring: Stage<PartInput>
     private let fusing: Stage<PartScores>
 
+    /// - Parameter staleAfter: The age beyond which a frame is not looked at any more; nil where age means nothing.
     init(
-        model: InspectionPipeline.Model, gate: consuming PartGate, mailboxes: StationConfiguration.Mailboxes,
-        keepsPictures: Bool, desk: DecisionDesk, clock: any MonotonicClock
+        model: InspectionPipeline.Model, gate: consuming PartGate, staleAfter: Duration?,
+        mailboxes: StationConfiguration.Mailboxes, keepsPictures: Bool, desk: DecisionDesk, clock: any MonotonicClock
     ) {
         let stream = Lock(Stream())
         let gate = Lock(gate)
-        @Sendable func overload(_ part: PartID, _ durations: StageDurations, _ picture: PartPicture?) {
+        @Sendable func overload(_ view: PartView, _ durations: StageDurations, _ picture: PartPicture?) {
             stream.withLock { $0.counts.discarded += 1 }
-            desk.finish(part, .unscored(.overload), durations: durations, picture: picture)
+            desk.finish(view, .unscored(.overload), durations: durations, picture: picture)
         }
         // Last stage first, because each one holds on to the next.
         let fusing = Stage<PartScores>("beltwatch.fuse", mailbox: mailboxes.fuse, clock: clock) { job in
             Self.fuse(job, model.fusion, stream, desk, clock)
         } discard: {
-            overload($0.part, $0.durations, $0.picture)
+            overload($0.view, $0.durations, $0.picture)
         }
         let scoring = Stage<PartInput>("beltwatch.score", mailbox: mailboxes.score, clock: clock) { job in
             Self.score(job, model.scorer, stream, desk, clock, next: fusing)
         } discard: {
-            overload($0.part, $0.durations, $0.picture)
+            overload($0.view, $0.durations, $0.picture)
         }
         let preprocessing = Stage<PartFrame>("beltwatch.preprocess", mailbox: mailboxes.preprocess, clock: clock) {
             job in
             Self.preprocess(job, model, keepsPictures, stream, desk, clock, next: scoring)
         } discard: {
-            overload($0.part, StageDurations(), keepsPictures ? PartPicture(frame: $0.frame) : nil)
+            overload($0.view, StageDurations(), keepsPictures ? PartPicture(frame: $0.frame) : nil)
         }
         gating = Stage<Frame>("beltwatch.gate", mailbox: mailboxes.gate, clock: clock) { frame in
-            Self.admit(frame, gate, stream, desk, next: preprocessing)
+            let isStale = staleAfter.map { frame.capturedAt.duration(to: clock.now) > $0 } ?? false
+            Self.admit(frame, isStale: isStale, keepsPictures, gate, stream, desk, next: preprocessing)
         } discard: { _ in
             // The gate notices by the number that does not come.
             stream.withLock { $0.counts.discarded += 1 }
@@ -126,13 +128,13 @@ final class InspectionStages: Sendable {
 
 /// A frame that is a part, on its way to preprocessing.
 private struct PartFrame: Sendable {
-    var part: PartID
+    var view: PartView
     var frame: Frame
 }
 
 /// A network input, on its way to the scorer.
 private struct PartInput: Sendable {
-    var part: PartID
+    var view: PartView
     var input: Tensor
 
     /// Where in the source the input lies.
@@ -145,7 +147,7 @@ private struct PartInput: Sendable {
 
 /// Raw scores, on their way to fusion.
 private struct PartScores: Sendable {
-    var part: PartID
+    var view: PartView
     var scores: RawScores
     var region: RegionOfInterest
     var durations: StageDurations
@@ -157,18 +159,33 @@ private struct PartScores: Sendable {
 // What each stage does with one element.
 extension InspectionStages {
     private static func admit(
-        _ frame: Frame, _ gate: Lock<PartGate>, _ stream: Lock<Stream>, _ desk: DecisionDesk, next: Stage<PartFrame>
+        _ frame: Frame, isStale: Bool, _ keepsPictures: Bool, _ gate: Lock<PartGate>, _ stream: Lock<Stream>,
+        _ desk: DecisionDesk, next: Stage<PartFrame>
     ) {
         do {
             // After a failure nobody knows which frame is which part.
             if let failure = stream.withLock({ $0.failure }) { throw failure }
             let admission = try gate.withLock { try $0.see(frame) }
+            if let (part, cause) = admission.ended { desk.close(part, cause) }
             for (part, cause) in admission.framelessParts { desk.open(part, outcome: .unscored(cause)) }
-            if let part = admission.part { desk.open(part) }
-            let part =
-                admission.isOffered ? desk.claim(FrameFacts(frame), after: admission.loss) : admission.part?.id
-            guard let part else { return stream.withLock { $0.counts.notTriggered += 1 } }
-            next.submit(PartFrame(part: part, frame: frame))
+            let stalePicture = isStale && keepsPictures ? PartPicture(frame: frame) : nil
+            let view: PartView?
+            switch admission.shows {
+            case nil: view = nil
+            case .newPart(let part):
+                // A stale frame is answered for what it is before its deadline, which has passed, is looked at.
+                desk.open(part, outcome: isStale ? .unscored(.staleFrame) : nil, picture: stalePicture)
+                view = PartView(part: part.id, index: 0)
+            case .part(let part): view = desk.admit(FrameFacts(frame), to: part)
+            case .triggered(let loss): view = desk.claim(FrameFacts(frame), after: loss)
+            }
+            guard let view else { return stream.withLock { $0.counts.notTriggered += 1 } }
+            if isStale {
+                stream.withLock { $0.counts.stale += 1 }
+                if case .newPart = admission.shows { return }
+                return desk.finish(view, .unscored(.staleFrame), picture: stalePicture)
+            }
+            next.submit(PartFrame(view: view, frame: frame))
         } catch {
             stream.withLock { stream in
                 stream.counts.failed += 1
@@ -188,24 +205,24 @@ extension InspectionStages {
         if frame.flags.contains(.corrupt) {
             stream.withLock { $0.counts.corrupt += 1 }
             desk.remark("frame is marked corrupt")
-            return desk.finish(job.part, .unscored(.corruptFrame), durations: durations, picture: picture)
+            return desk.finish(job.view, .unscored(.corruptFrame), durations: durations, picture: picture)
         }
         do {
             let image = try model.preprocessing.modelImage(of: frame)
             if let complaint = ImageHealth(of: image).complaint(within: model.healthLimits) {
                 stream.withLock { $0.counts.unhealthy += 1 }
                 desk.remark("picture cannot be judged: it is \(complaint.rawValue)")
-                return desk.finish(job.part, .unscored(.imageHealth), durations: durations, picture: picture)
+                return desk.finish(job.view, .unscored(.imageHealth), durations: durations, picture: picture)
             }
             let input = image.normalised()
             durations.preprocess = start.duration(to: clock.now).microseconds
             let whole = RegionOfInterest(x: 0, y: 0, width: frame.width, height: frame.height)
             next.submit(
                 PartInput(
-                    part: job.part, input: input, region: model.preprocessing.region ?? whole, durations: durations,
+                    view: job.view, input: input, region: model.preprocessing.region ?? whole, durations: durations,
                     picture: picture))
         } catch {
-            fail(job.part, "preprocessing failed: \(error)", durations, picture, stream, desk)
+            fail(job.view, "preprocessing failed: \(error)", durations, picture, stream, desk)
         }
     }
 
@@ -223,9 +240,9 @@ extension InspectionStages {
             picture?.map = scores.map
             next.submit(
                 PartScores(
-                    part: job.part, scores: scores, region: job.region, durations: durations, picture: picture))
+                    view: job.view, scores: scores, region: job.region, durations: durations, picture: picture))
         } catch {
-            fail(job.part, "scoring failed: \(error)", durations, job.picture, stream, desk)
+            fail(job.view, "scoring failed: \(error)", durations, job.picture, stream, desk)
         }
     }
 
@@ -240,19 +257,19 @@ extension InspectionStages {
             let regions = AnomalousRegion.find(in: job.scores.map, showing: job.region, above: fusion.mapLimit)
             durations.fuse = start.duration(to: clock.now).microseconds
             stream.withLock { $0.counts.scored += 1 }
-            desk.finish(job.part, .scored(fused, regions: regions), durations: durations, picture: job.picture)
+            desk.finish(job.view, .scored(fused, regions: regions), durations: durations, picture: job.picture)
         } catch {
-            fail(job.part, "fusion failed: \(error)", durations, job.picture, stream, desk)
+            fail(job.view, "fusion failed: \(error)", durations, job.picture, stream, desk)
         }
     }
 
     /// Rejects a part that the model, or what it needs, gave no score for.
     private static func fail(
-        _ part: PartID, _ remark: String, _ durations: StageDurations, _ picture: PartPicture?,
+        _ view: PartView, _ remark: String, _ durations: StageDurations, _ picture: PartPicture?,
         _ stream: Lock<Stream>, _ desk: DecisionDesk
     ) {
         stream.withLock { $0.counts.failed += 1 }
         desk.remark(remark)
-        desk.finish(part, .unscored(.modelOrRecipeInvalid), durations: durations, picture: picture)
+        desk.finish(view, .unscored(.modelOrRecipeInvalid), durations: durations, picture: picture)
     }
 }

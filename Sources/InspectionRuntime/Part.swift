@@ -10,7 +10,7 @@ struct Part: Hashable, Sendable {
     /// Whose word made it a part; nil where frames do.
     var external: ReceivedTrigger?
 
-    /// The frame that shows it; nil where no usable frame exists.
+    /// The first frame that shows it; nil where no usable frame exists, or none yet.
     var frame: FrameFacts?
 
     init(id: PartID, trigger: TriggerID, frame: FrameFacts?) {

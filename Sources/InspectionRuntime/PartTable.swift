@@ -21,17 +21,24 @@ struct PartTable {
         /// From capture, or from a controller's trigger, to the latest useful verdict. Nil waits for every score, is never late, and answers in the order
         /// of the parts, so that a replay is the same every time.
         var latencyBudget: Duration?
+
+        /// How many frames show one part, 1…16.
+        var views = 1
     }
 
     struct Entry {
-        var part: Part
+        let part: Part
+        var views: PartViews
         let deadline: MonotonicInstant?
 
         /// A cause for rejection that comes before whatever the stages find.
         var refusal: Reason?
         var verdict: Verdict?
-        var outcome: PartOutcome?
-        var durations = StageDurations()
+
+        var firstFrame: FrameFacts? { views.frames.first }
+
+        /// Whether the time is up without a verdict.
+        func isDue(at now: MonotonicInstant) -> Bool { verdict == nil && (deadline.map { $0 <= now } ?? false) }
     }
 
     var terms: Terms
@@ -64,7 +71,7 @@ struct PartTable {
 
     /// When the oldest part in flight was captured, or triggered where no frame shows it yet.
     var oldestCapture: MonotonicInstant? {
-        entries.compactMap { $0.part.frame?.capturedAt ?? $0.part.external?.receivedAt }.min()
+        entries.compactMap { $0.firstFrame?.capturedAt ?? $0.part.external?.receivedAt }.min()
     }
 
     /// When the next part without a verdict becomes late.
@@ -76,7 +83,7 @@ struct PartTable {
     ///
     /// - Parameters:
     ///   - refusal: Answers the part at once; its score, should one come, revises nothing.
-    ///   - outcome: Given for a part that no frame shows, so that nothing more will be heard of it.
+    ///   - outcome: Given where nothing more will be heard of the part, such as for one that no frame shows.
     mutating func open(
         _ part: Part, refusal: Reason? = nil, outcome: PartOutcome? = nil, at now: Moment
     ) -> [MessageBody] {
@@ -84,34 +91,65 @@ struct PartTable {
         // A controller is promised an answer in time after its trigger, whenever the frame was captured.
         let start = part.external?.receivedAt ?? part.frame?.capturedAt ?? now.monotonic
         let deadline = terms.latencyBudget.map { start.advanced(by: $0) }
-        entries.append(Entry(part: part, deadline: deadline, refusal: refusal, outcome: outcome))
+        var views = outcome.map { PartViews(settled: $0, frame: part.frame) } ?? PartViews(expectedCount: terms.views)
+        if outcome == nil, let frame = part.frame { _ = views.admit(frame) }
+        entries.append(Entry(part: part, views: views, deadline: deadline, refusal: refusal))
         if terms.latencyBudget == nil { return answerInOrder(at: now) }
         var messages = answerIfDue(entries.count - 1, at: now)
         messages += expire(at: now)
         return messages
     }
 
-    /// The stages are through with a part.
+    /// Another frame of a part came.
+    ///
+    /// - Returns: Which view it is; nil where the part waits for none any more.
+    mutating func admit(_ frame: FrameFacts, to id: PartID) -> PartView? {
+        guard let index = entries.firstIndex(where: { $0.part.id == id }) else { return nil }
+        return entries[index].views.admit(frame).map { PartView(part: id, index: $0) }
+    }
+
+    /// No more frames of a part will come, for a cause.
+    mutating func close(_ id: PartID, _ cause: Reason, at now: Moment) -> [MessageBody] {
+        guard let index = entries.firstIndex(where: { $0.part.id == id }) else { return [] }
+        entries[index].views.close(cause)
+        return settle(index, at: now)
+    }
+
+    /// No more frames will come for any part.
+    mutating func closeAll(at now: Moment) -> [MessageBody] {
+        entries.filter(\.views.awaitsFrame).flatMap { entry in
+            close(entry.part.id, entry.views.isEmpty ? .uninspected : .incompleteViews, at: now)
+        }
+    }
+
+    /// The stages are through with a view of a part.
+    ///
+    /// - Parameter view: Counted from 0.
     mutating func finish(
-        _ id: PartID, _ outcome: PartOutcome, durations: StageDurations, at now: Moment
+        _ id: PartID, view: Int = 0, _ outcome: PartOutcome, durations: StageDurations, at now: Moment
     ) -> [MessageBody] {
         guard let index = entries.firstIndex(where: { $0.part.id == id }) else {
             preconditionFailure("part \(id) was finished twice, or never opened")
         }
-        entries[index].outcome = outcome
-        entries[index].durations = durations
-        return terms.latencyBudget == nil ? answerInOrder(at: now) : answerIfDue(index, at: now)
+        entries[index].views.finish(view, outcome, durations)
+        return settle(index, at: now)
+    }
+
+    private mutating func settle(_ index: Int, at now: Moment) -> [MessageBody] {
+        terms.latencyBudget == nil ? answerInOrder(at: now) : answerIfDue(index, at: now)
     }
 
     /// Answers every part whose deadline has passed.
     mutating func expire(at now: Moment) -> [MessageBody] {
         var messages: [MessageBody] = []
         while let index = entries.firstIndex(where: { $0.isDue(at: now.monotonic) }) {
-            if entries[index].awaitsFrame {
-                entries[index].outcome = .unscored(.uninspected)
-                messages += answerIfDue(index, at: now)
+            let views = entries[index].views
+            let missing: Reason = views.isEmpty ? .uninspected : .incompleteViews
+            entries[index].views.close(missing)
+            if entries[index].views.outcome == nil {
+                messages += giveVerdict(index, .unscored(views.awaitsFrame ? missing : .late), at: now)
             } else {
-                messages += giveVerdict(index, .unscored(.late), at: now)
+                messages += answerIfDue(index, at: now)
             }
         }
         return messages
@@ -120,7 +158,7 @@ struct PartTable {
     /// Answers from the oldest part on, as far as all is known.
     private mutating func answerInOrder(at now: Moment) -> [MessageBody] {
         var messages: [MessageBody] = []
-        while entries.first?.outcome != nil { messages += answerIfDue(0, at: now) }
+        while entries.first?.views.outcome != nil { messages += answerIfDue(0, at: now) }
         return messages
     }
 
@@ -131,14 +169,14 @@ struct PartTable {
         if !isLate {
             if let refusal = entry.refusal {
                 messages += giveVerdict(index, .unscored(refusal), at: now)
-            } else if case .scored? = entry.outcome, let deadline = entry.deadline, deadline <= now.monotonic {
+            } else if case .scored? = entry.views.outcome, let deadline = entry.deadline, deadline <= now.monotonic {
                 // The deadline timer is about to say the same.
                 messages += giveVerdict(index, .unscored(.late), at: now)
-            } else if let outcome = entry.outcome {
+            } else if let outcome = entry.views.outcome {
                 messages += giveVerdict(index, outcome, at: now)
             }
         }
-        if let outcome = entries[index].outcome, let verdict = entries[index].verdict {
+        if let outcome = entries[index].views.outcome, let verdict = entries[index].verdict {
             let late = isLate || verdict.reason == .late
             messages.append(.result(result(of: entries[index], verdict, outcome, late: late)))
             entries.remove(at: index)
@@ -165,7 +203,7 @@ struct PartTable {
         counts.count(disposition)
         if disposition == .reject { rejectionsByReason[reason, default: 0] += 1 }
 
-        let frame = entry.part.frame
+        let frame = entry.firstFrame
         let latency = frame.map { $0.capturedAt.duration(to: now.monotonic) }
         if let latency {
             if latencies.count == 0 || latency > latencies.longest { worstPartID = entry.part.id }
@@ -181,8 +219,9 @@ struct PartTable {
             deadlineMonotonicMicroseconds: entry.deadline?.microseconds,
             latencyMicroseconds: latency?.microseconds,
             deadlineMarginMicroseconds: entry.deadline.map { now.monotonic.duration(to: $0).microseconds },
-            framesUsed: score == nil ? 0 : 1, recipe: terms.recipe, recipeRevision: terms.recipeRevision,
-            modelSHA256: terms.modelSHA256, mode: terms.mode, simulated: terms.simulated,
+            framesUsed: score == nil ? 0 : entry.views.frames.count, recipe: terms.recipe,
+            recipeRevision: terms.recipeRevision, modelSHA256: terms.modelSHA256, mode: terms.mode,
+            simulated: terms.simulated,
             consecutiveRejects: consecutiveRejects)
         entries[index].verdict = verdict
         return disposition == .accept ? [.verdict(verdict)] : [.verdict(verdict), .reject(verdict)]
@@ -190,8 +229,9 @@ struct PartTable {
 
     private func result(of entry: Entry, _ verdict: Verdict, _ outcome: PartOutcome, late: Bool) -> PartResult {
         var details = PartResult.Details(
-            picturable: nil, unpicturable: nil, responsibleBranch: nil, regions: nil, stageDurations: entry.durations,
-            frameIDs: entry.part.frame.map { [FrameID($0.number)] } ?? [], evidence: .off, late: late)
+            picturable: nil, unpicturable: nil, responsibleBranch: nil, regions: nil,
+            stageDurations: entry.views.durations, frameIDs: entry.views.frames.map { FrameID($0.number) },
+            evidence: .off, late: late)
         if case .scored(let fused, let regions) = outcome, fused.value.isFinite {
             details.picturable = BranchReport(fused.picturable)
             details.unpicturable = BranchReport(fused.unpicturable)

@@ -18,6 +18,9 @@ public final class ReplayRun: Sendable {
         public var recipe = "replay"
         public var recipeRevision = 1
         public var trigger: TriggerMode
+
+        /// How many frames show one part; see `InspectionPipeline.Configuration`.
+        public var views = 1
         public var version: String
 
         public init(station: StationName, trigger: TriggerMode, version: String) {
@@ -38,6 +41,7 @@ public final class ReplayRun: Sendable {
         var line = InspectionPipeline.Configuration(
             station: configuration.station, session: configuration.session, recipe: configuration.recipe,
             trigger: configuration.trigger, pace: .lossless, isLive: false, version: configuration.version)
+        line.views = configuration.views
         line.recipeRevision = configuration.recipeRevision
         // A debugger or a paused machine is no fault of a replay.
         line.stallLimit = .seconds(600)

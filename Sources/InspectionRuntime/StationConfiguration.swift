@@ -29,6 +29,11 @@ public struct StationConfiguration: Hashable, Sendable {
     /// `trigger`: which frames are parts; default every frame.
     public var trigger: TriggerMode
 
+    /// `trigger.views`: how many frames show one part, 1…16, the one at its trigger and those right after it; default 1. The
+    /// worst of them decides, and the latency budget counts from the first. More sees more sides of a part and costs the
+    /// time of as many scores.
+    public var views: Int
+
     /// `region`: the rectangle to look at, in source pixels, instead of the one in the model file.
     public var region: RegionOfInterest?
 
@@ -81,11 +86,17 @@ public struct StationConfiguration: Hashable, Sendable {
         /// the default, instead of as fast as the line takes them.
         public var keepsTime: Bool
 
+        /// `source.stale_after`: how old a frame of a live source may be when it gets here, 1 ms…60 s; default the latency
+        /// budget. An older one, such as a network camera sends after it was frozen, is not looked at and its part
+        /// rejected. Less notices sooner that the camera or the network lags.
+        public var staleAfter: Duration
+
         /// `source.frame_pool`: frames that may be in the system at once, up to 4096; default 16. Bounds the memory at one
         /// frame's bytes each; must hold what the gate's and the preprocessing mailbox hold, and three in the making, so
         /// at least 11 with mailboxes of the default size. Where evidence is kept, a frame goes all the way with its part:
         /// 15 more, for the mailboxes of `score` and `fuse`, the queue of `evidence` and what is at work there; the
-        /// default is then 26. Nothing is copied, and a slow disk cannot take the frames that the camera needs.
+        /// default is then 26, and 6 more for each further view of a part. Nothing is copied, and a slow disk cannot
+        /// take the frames that the camera needs.
         public var framePool: Int
 
         public enum Pipeline: Hashable, Sendable {
@@ -221,10 +232,11 @@ extension StationConfiguration {
         case pipeline, live
         case pipelineFile = "pipeline_file"
         case keepTime = "keep_time"
+        case staleAfter = "stale_after"
         case framePool = "frame_pool"
     }
 
-    enum TriggerKey: String, CaseIterable { case mode, every, offset }
+    enum TriggerKey: String, CaseIterable { case mode, every, offset, views }
     enum TriggerWord: String, CaseIterable {
         case everyFrame = "every_frame"
         case interval, external
@@ -282,12 +294,14 @@ extension StationConfiguration {
         stateDirectory = try path(.stateDirectory, "the path of a directory of this station's own")
         mailboxes = try Self.mailboxes(root)
         evidence = try Self.evidence(root)
-        source = try Self.source(root, directory: directory, mailboxes: mailboxes, evidence: evidence)
-        trigger = try Self.trigger(root)
-        region = try Self.region(root)
-        imageHealth = try Self.imageHealth(root)
         let budget = try root.duration(.latencyBudget, in: .milliseconds(1)...(.seconds(60)))
         latencyBudget = try root.required(.latencyBudget, "a duration such as 250ms", budget)
+        (trigger, views) = try Self.trigger(root)
+        source = try Self.source(
+            root, directory: directory, mailboxes: mailboxes, evidence: evidence, views: views,
+            latencyBudget: latencyBudget)
+        region = try Self.region(root)
+        imageHealth = try Self.imageHealth(root)
         starvedAfter = try root.duration(.starvedAfter, in: .milliseconds(100)...(.seconds(3600))) ?? .seconds(10)
         stallLimit = try root.duration(.stallLimit, in: .milliseconds(100)...(.seconds(600))) ?? .seconds(5)
         endpoints = try Self.endpoints(root, trigger: trigger)
@@ -312,7 +326,8 @@ extension StationConfiguration {
     }
 
     private static func source(
-        _ root: ConfigurationSection<Key>, directory: URL, mailboxes: Mailboxes, evidence: Evidence
+        _ root: ConfigurationSection<Key>, directory: URL, mailboxes: Mailboxes, evidence: Evidence, views: Int,
+        latencyBudget: Duration
     ) throws(ConfigurationError) -> Source {
         let expected = "a gst-launch string, or else give the path of a file with one as 'source.pipeline_file'"
         guard let section = try root.section(.source, SourceKey.self) else {
@@ -339,34 +354,58 @@ extension StationConfiguration {
         if isLive, keepsTime != nil {
             throw section.error(.keepTime, .outOfRange(found: "there", expected: "absent when 'source.live' is true"))
         }
+        let staleAfter = try section.duration(.staleAfter, in: .milliseconds(1)...(.seconds(60)))
+        if !isLive, staleAfter != nil {
+            throw section.error(
+                .staleAfter, .outOfRange(found: "there", expected: "absent when 'source.live' is false"))
+        }
         var least = mailboxes.gate.capacity + mailboxes.preprocess.capacity + 3
         if evidence.keep != .off {
-            // What waits, and one each that is scored, fused and written.
-            least += mailboxes.score.capacity + mailboxes.fuse.capacity + evidence.queue + 3
+            // What waits, and one each that is scored and fused; whole parts, of which one is being written; and the views
+            // that wait for the last one of their part.
+            least += mailboxes.score.capacity + mailboxes.fuse.capacity + 2 + (evidence.queue + 1) * views + views - 1
         }
         let pool = try section.integer(.framePool, in: max(2, least)...4096, "frames") ?? max(16, least)
-        return Source(pipeline: pipeline, isLive: isLive, keepsTime: keepsTime ?? true, framePool: pool)
+        return Source(
+            pipeline: pipeline, isLive: isLive, keepsTime: keepsTime ?? true, staleAfter: staleAfter ?? latencyBudget,
+            framePool: pool)
     }
 
-    private static func trigger(_ root: ConfigurationSection<Key>) throws(ConfigurationError) -> TriggerMode {
-        guard let section = try root.section(.trigger, TriggerKey.self) else { return .everyFrame }
+    private static func trigger(
+        _ root: ConfigurationSection<Key>
+    ) throws(ConfigurationError) -> (mode: TriggerMode, views: Int) {
+        guard let section = try root.section(.trigger, TriggerKey.self) else { return (.everyFrame, 1) }
+        let mode = try Self.mode(section)
+        guard mode != .everyFrame else {
+            try refuse([.views], in: section, of: .everyFrame)
+            return (mode, 1)
+        }
+        let views = try section.integer(.views, in: 1...16, "frames") ?? 1
+        if case .frames(let every, _) = mode, views > every {
+            throw section.error(
+                .views, .outOfRange(found: "'\(views)'", expected: "at most the \(every) frames from part to part"))
+        }
+        return (mode, views)
+    }
+
+    private static func mode(_ section: ConfigurationSection<TriggerKey>) throws(ConfigurationError) -> TriggerMode {
         let mode = try section.choice(.mode, TriggerWord.self)
         switch try section.required(.mode, "every_frame, interval or external", mode) {
         case .everyFrame:
-            try refuseInterval(section, of: .everyFrame)
+            try refuse([.every, .offset], in: section, of: .everyFrame)
             return .everyFrame
         case .interval:
             return try interval(section)
         case .external:
-            try refuseInterval(section, of: .external)
+            try refuse([.every, .offset], in: section, of: .external)
             return .external
         }
     }
 
-    private static func refuseInterval(
-        _ section: ConfigurationSection<TriggerKey>, of mode: TriggerWord
+    private static func refuse(
+        _ keys: [TriggerKey], in section: ConfigurationSection<TriggerKey>, of mode: TriggerWord
     ) throws(ConfigurationError) {
-        for key in [TriggerKey.every, .offset] where section.contains(key) {
+        for key in keys where section.contains(key) {
             throw section.error(
                 key, .outOfRange(found: "there", expected: "absent when the mode is \(mode.rawValue)"))
         }

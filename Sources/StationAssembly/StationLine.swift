@@ -174,6 +174,8 @@ public final class StationLine: Sendable {
             station: station.station, session: session, recipe: station.recipe, trigger: station.trigger,
             pace: .live(latencyBudget: station.latencyBudget, mailboxes: station.mailboxes),
             isLive: station.source.isLive, version: SoftwareVersion.current)
+        line.views = station.views
+        line.staleAfter = station.source.staleAfter
         line.recipeRevision = station.recipeRevision
         line.starvedAfter = station.starvedAfter
         line.stallLimit = station.stallLimit

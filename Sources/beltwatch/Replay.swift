@@ -34,7 +34,7 @@ struct Replay: ParsableCommand {
     @Option(help: ArgumentHelp("The model file.", valueName: "file"))
     var model: String?
 
-    @Option(help: ArgumentHelp("Model, region, trigger and recipe of this station's file.", valueName: "file"))
+    @Option(help: ArgumentHelp("Model, region, trigger, views and recipe of this station's file.", valueName: "file"))
     var config: String?
 
     @Option(help: "Every Nth frame is a part. (default: as the manifest or the station's file says, else every frame)")
@@ -110,6 +110,7 @@ private struct ReplaySession {
         if let station {
             configuration.recipe = station.recipe
             configuration.recipeRevision = station.recipeRevision
+            if configuration.trigger == station.trigger { configuration.views = station.views }
         }
 
         let results = Lock<[PartResult]>([])

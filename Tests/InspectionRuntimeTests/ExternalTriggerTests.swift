@@ -122,9 +122,12 @@ import Testing
     @Test func aFrameThatOurOwnMailboxGaveUpIsAnOverload() throws {
         var gate = PartGate(trigger: .external, partIDs: ConsecutivePartIDs())
         for number in 0...3 as ClosedRange<UInt64> { gate.expect(number) }
-        #expect(try gate.see(greyFrame(0)).loss == nil)
-        let admission = try gate.see(greyFrame(3))
-        #expect(admission.loss == .overload && admission.isOffered && admission.part == nil)
+        guard case .triggered(after: nil)? = try gate.see(greyFrame(0)).shows,
+            case .triggered(after: .overload)? = try gate.see(greyFrame(3)).shows
+        else {
+            Issue.record("the frames that were given up are not the loss before the one that came")
+            return
+        }
         #expect(try gate.end(before: 9).isEmpty)
     }
 
@@ -175,6 +178,35 @@ import Testing
         _ = try end(line)
         #expect(line.log.verdicts.map(\.reason) == [.none])
         #expect(!line.log.states.contains(.error))
+    }
+
+    @Test func aStaleFrameIsThePictureOfItsTriggerAndRejectsIt() throws {
+        let line = try runningLine { $0.staleAfter = .milliseconds(20) }
+        #expect(trigger(line, 1) == .accepted)
+        // Captured after the trigger, and held back on its way.
+        let frame = greyFrame(1)
+        let clock = SystemMonotonicClock()
+        #expect(line.log.wait { _ in frame.capturedAt.duration(to: clock.now) > .milliseconds(20) })
+        source.push(frame)
+        source.push(greyFrame(2))
+        #expect(line.log.wait { $0.contains { $0.result != nil } })
+        let summary = try end(line)
+        #expect(line.log.verdicts.map(\.reason) == [.staleFrame])
+        #expect(summary.frames.stale == 1 && summary.frames.scored == 0)
+    }
+
+    @Test func aTriggeredPartOfSeveralViewsTakesTheFramesAfterTheFirst() throws {
+        let line = try runningLine { $0.views = 3 }
+        #expect(trigger(line, 1) == .accepted)
+        for number in 1...4 { source.push(greyFrame(number)) }
+        #expect(line.log.wait { $0.contains { $0.result != nil } })
+        #expect(trigger(line, 2) == .accepted)
+        source.push(greyFrame(5))
+        // The second view never comes.
+        let summary = try end(line)
+        #expect(line.log.verdicts.map(\.reason) == [.none, .incompleteViews])
+        #expect(line.log.results.map(\.details.frameIDs) == [[1, 2, 3], [5]])
+        #expect(summary.frames.notTriggered == 2)
     }
 
     @Test func aStationSaysWhichCommandsItTakes() throws {

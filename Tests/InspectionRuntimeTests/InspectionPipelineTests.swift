@@ -117,6 +117,73 @@ import Testing
         #expect(summary.frames.received == 3)
     }
 
+    /// As a network camera does that was frozen and sends what it had: captured in time, here too late.
+    @Test func aStaleFrameRejectsItsPartUnseen() throws {
+        let line = try TestLine(StandInScorer(), pace: .live(budget: .seconds(30), capacity: 8)) {
+            $0.staleAfter = .milliseconds(500)
+        }
+        let now = SystemMonotonicClock().now
+        let old = now.advanced(by: .milliseconds(-600))
+        line.start(GeneratorSource([greyFrame(0, capturedAt: old), greyFrame(1, capturedAt: now)]))
+        let summary = try line.result().get()
+        line.pipeline.shutDown()
+        #expect(line.log.verdicts.map(\.reason) == [.staleFrame, .none])
+        #expect(line.log.verdicts[0].capturedMonotonicMicroseconds == old.microseconds)
+        #expect(line.log.results.map(\.details.frameIDs) == [[0], [1]])
+        #expect(summary.frames.stale == 1 && summary.frames.scored == 1)
+    }
+
+    /// Even where its deadline has passed as well: what happened first on its way is said.
+    @Test func aFrameThatIsStaleBeforeItIsLateIsCalledStale() throws {
+        let line = try TestLine(StandInScorer(), pace: .live(budget: .milliseconds(500))) {
+            $0.staleAfter = .milliseconds(500)
+        }
+        line.start(GeneratorSource([greyFrame(0, capturedAt: MonotonicInstant(nanoseconds: 1))]))
+        _ = try line.result().get()
+        line.pipeline.shutDown()
+        #expect(line.log.verdicts.map(\.reason) == [.staleFrame])
+    }
+
+    @Test func aRecordingIsNeverStale() throws {
+        let line = try TestLine(StandInScorer(), pace: .lossless, isLive: false) { $0.staleAfter = .milliseconds(1) }
+        line.start(GeneratorSource([greyFrame(0, capturedAt: MonotonicInstant(nanoseconds: 1))], isLive: false))
+        #expect(try line.result().get().parts.accepted == 1)
+        line.pipeline.shutDown()
+    }
+
+    @Test func aPartOfSeveralViewsIsJudgedByItsWorst() throws {
+        let scorer = StandInScorer { image in
+            UInt8((image.values[0] * 0.229 + 0.485) * 255 + 0.5) == 11 ? 9 : 1
+        }
+        let line = try TestLine(
+            scorer, trigger: .frames(every: 5, offset: 0), pace: .lossless, isLive: false
+        ) { $0.views = 3 }
+        line.start(GeneratorSource(greyFrames(0..<20), isLive: false))
+        let summary = try line.result().get()
+        line.pipeline.shutDown()
+        #expect(line.log.results.map(\.details.frameIDs) == [[0, 1, 2], [5, 6, 7], [10, 11, 12], [15, 16, 17]])
+        #expect(line.log.verdicts.map(\.reason) == [.none, .none, .anomaly, .none])
+        #expect(line.log.verdicts.map(\.framesUsed) == [3, 3, 3, 3])
+        #expect(summary.frames.scored == 12 && summary.frames.notTriggered == 8)
+    }
+
+    /// Frames that the camera loses and a recording that ends: the first, a middle and the last view of a part are missing.
+    @Test(arguments: [InspectionPipeline.Pace.lossless, .live(budget: .seconds(30), capacity: 64)])
+    func aPartWithoutAllItsViewsIsRejected(pace: InspectionPipeline.Pace) throws {
+        let line = try TestLine(StandInScorer(), trigger: .frames(every: 4, offset: 0), pace: pace, isLive: false) {
+            $0.views = 3
+        }
+        // Parts 0 1 2, 4 5 6, 8 9 10, 12 13 14 and 16 17 18.
+        let frames = (0..<18).filter { ![4, 9, 12, 13, 14].contains($0) }
+        line.start(GeneratorSource(frames.map { greyFrame($0) }, isLive: false))
+        let summary = try line.result().get()
+        line.pipeline.shutDown()
+        let reasons = line.log.verdicts.sorted { $0.partID < $1.partID }.map(\.reason)
+        #expect(reasons == [.none, .incompleteViews, .incompleteViews, .uninspected, .incompleteViews])
+        #expect(line.log.results.count == 5)
+        #expect(summary.frames.received == summary.frames.notTriggered + summary.frames.scored)
+    }
+
     @Test func anIntervalCountedInFramesPicksItsFrames() throws {
         let line = try TestLine(
             StandInScorer(), trigger: .frames(every: 30, offset: 12), pace: .lossless, isLive: false)

@@ -103,6 +103,14 @@ import Testing
         #expect(try parse(text).trigger == expected)
     }
 
+    @Test func aPartMayHaveSeveralViewsAndAFrameAnAge() throws {
+        let text = Self.complete.replacing("live: false", with: "live: true\n  stale_after: 100ms")
+            .replacing("mode: every_frame", with: "mode: interval, every: 3 frames, views: 3")
+        let station = try parse(text)
+        #expect(station.trigger == .frames(every: 3, offset: 0) && station.views == 3)
+        #expect(station.source.staleAfter == .milliseconds(100))
+    }
+
     @Test func anExternalTriggerNeedsAPlaceWhereItsCommandsComeIn() throws {
         let text = Self.complete.replacing("{mode: every_frame}", with: "{mode: external}")
         #expect(try parse(text + "  recovery: ipc:///run/beltwatch/line1\n").trigger == .external)
@@ -166,6 +174,18 @@ import Testing
         Mistake(
             replacing: "mode: every_frame", with: "mode: every_frame, every: 3", line: 7, key: "trigger.every",
             words: ["absent"]),
+        Mistake(
+            replacing: "mode: every_frame", with: "mode: every_frame, views: 2", line: 7, key: "trigger.views",
+            words: ["absent when the mode is every_frame"]),
+        Mistake(
+            replacing: "mode: every_frame", with: "mode: interval, every: 1s, views: 17", line: 7,
+            key: "trigger.views", words: ["'17'", "from 1 to 16"]),
+        Mistake(
+            replacing: "mode: every_frame", with: "mode: interval, every: 3 frames, views: 4", line: 7,
+            key: "trigger.views", words: ["'4'", "at most the 3 frames from part to part"]),
+        Mistake(
+            replacing: "live: false", with: "live: false\n  stale_after: 1s", line: 7, key: "source.stale_after",
+            words: ["absent when 'source.live' is false"]),
         Mistake(
             replacing: "mode: every_frame", with: "mode: external, offset: 3", line: 7, key: "trigger.offset",
             words: ["absent when the mode is external"]),
@@ -286,7 +306,7 @@ import Testing
         let path = root.appending(path: "Systemd/example-station.yaml").path
         let text = try String(contentsOfFile: path, encoding: .utf8)
         let shown = text.replacing(
-            /(?m)^( *)# (starved_after|stall_limit|image_health|mailboxes|frame_pool|journal|evidence| {2}\w+: )/
+            /(?m)^( *)# (starved_after|stall_limit|image_health|mailboxes|frame_pool|stale_after|views|journal|evidence| {2}\w+: )/
         ) {
             "\($0.output.1)\($0.output.2)"
         }

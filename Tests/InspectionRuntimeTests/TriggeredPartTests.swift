@@ -32,7 +32,8 @@ import Testing
         capturedAt captured: Int, seenAt seen: Int? = nil, after loss: Reason? = nil
     ) -> (part: PartID?, messages: [MessageBody]) {
         let facts = FrameFacts(number: UInt64(captured), capturedAt: moment(captured).monotonic)
-        return table.claim(facts, after: loss, at: moment(seen ?? captured))
+        let (view, messages) = table.claim(facts, after: loss, at: moment(seen ?? captured))
+        return (view?.part, messages)
     }
 
     private func scored(_ z: Double) -> PartOutcome {
@@ -163,7 +164,7 @@ import Testing
         #expect(frame(capturedAt: 20).part == 1)
         _ = trigger(2, at: 30)
         _ = trigger(3, at: 40)
-        let messages = table.abandonTriggers(at: moment(50))
+        let messages = table.closeAll(at: moment(50))
         #expect(verdicts(messages).map(\.plcToken) == [2, 3])
         #expect(verdicts(messages).allSatisfy { $0.reason == .uninspected })
         #expect(table.inFlight == 1)
@@ -208,7 +209,7 @@ import Testing
         for part in onTheirWay {
             said += table.finish(part, .unscored(.overload), durations: StageDurations(), at: moment(now))
         }
-        said += table.abandonTriggers(at: moment(now))
+        said += table.closeAll(at: moment(now))
         let parts = (1...token).map { PartID($0) }
         #expect(verdicts(said).map(\.partID).sorted() == parts)
         let results = said.compactMap { if case .result(let result) = $0 { result.verdict } else { nil } }
