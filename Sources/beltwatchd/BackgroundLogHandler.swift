@@ -53,5 +53,8 @@ struct BackgroundLogHandler: LogHandler {
     func log(event: LogEvent) { Self.lines.submit(Line(handler: handler, event: event)) }
 
     /// Waits at most a second until everything is written, at the end of the process.
-    static func drain() { lines.drain(limit: .seconds(1)) }
+    ///
+    /// - Returns: Whether it is. If not, a line is stuck in standard error and holds its lock, for which `exit` would wait
+    ///   for ever: the process has to end by `_exit`.
+    static func drain() -> Bool { lines.drain(limit: .seconds(1)) }
 }

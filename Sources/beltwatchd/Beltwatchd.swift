@@ -36,7 +36,7 @@ struct Beltwatchd: ParsableCommand {
         // A file at its size limit is a full disk, not the end of the process.
         signal(SIGXFSZ, SIG_IGN)
         LoggingSystem.bootstrap(BackgroundLogHandler.init)
-        defer { BackgroundLogHandler.drain() }
+        var failure: StationError?
         do throws(StationError) {
             let plan = try StationPlan(file: config)
             if check {
@@ -46,9 +46,12 @@ struct Beltwatchd: ParsableCommand {
                 try Station(plan).run()
             }
         } catch {
-            BackgroundLogHandler.drain()
-            FileHandle.standardError.write(Data("beltwatchd: error: \(error)\n".utf8))
-            throw ExitCode(error.exitStatus)
+            failure = error
+        }
+        guard BackgroundLogHandler.drain() else { _exit(failure?.exitStatus ?? 0) }
+        if let failure {
+            FileHandle.standardError.write(Data("beltwatchd: error: \(failure)\n".utf8))
+            throw ExitCode(failure.exitStatus)
         }
     }
 }

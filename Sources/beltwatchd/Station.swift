@@ -55,14 +55,13 @@ final class Station: Sendable {
         defer { signals.cancel() }
         for (key, publisher) in [("verdicts", line.verdicts), ("results", line.results)] {
             // For scripts that asked for any free port.
-            print("publishing \(key) on \(publisher.endpoint)")
+            tell("publishing \(key) on \(publisher.endpoint)")
             logger.info("publishing", metadata: ["kind": "\(key)", "endpoint": "\(publisher.endpoint)"])
         }
         if let recovery = line.recovery {
-            print("answering recovery on \(recovery.endpoint)")
+            tell("answering recovery on \(recovery.endpoint)")
             logger.info("answering", metadata: ["kind": "recovery", "endpoint": "\(recovery.endpoint)"])
         }
-        fflush(nil)
 
         Thread.detachNewThread { [self] in
             inspect()
@@ -79,6 +78,10 @@ final class Station: Sendable {
         logger.info("stopped")
         if !hasDrained { throw .didNotDrain }
     }
+
+    /// A line on standard output. Not by `print`: flushing it takes standard error's lock as well, which a log line that
+    /// nobody reads holds for ever.
+    private func tell(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 
     /// On a thread of its own: pulls frames until there are no more, or `stop`.
     private func inspect() {

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import InspectionProtocol
 import Journal
+import Locking
 import Messaging
 import Testing
 
@@ -94,6 +95,40 @@ extension DaemonTests {
         #expect(try #require(health.journal).written > 0)
         daemon.signal(SIGTERM)
         #expect(try daemon.exitStatus() == 0, "\(daemon.errors)")
+    }
+
+    /// A log that nobody reads any more, its pipe full to the last byte: neither the line nor its end waits for it.
+    @Test func aLogThatNobodyReadsHoldsUpNothing() throws {
+        let station = try StationFixture(source: [Self.black, "live: true"], recovery: "ipc")
+        let log = Pipe()
+        let writing = log.fileHandleForWriting.fileDescriptor
+        _ = fcntl(writing, F_SETFL, O_NONBLOCK)
+        let block = [UInt8](repeating: 0, count: 4096)
+        while write(writing, block, block.count) > 0 {}
+        _ = fcntl(writing, F_SETFL, 0)
+        let process = Process()
+        process.executableURL = RunningDaemon.program
+        process.arguments = ["--config", station.configuration]
+        process.standardError = log
+        process.standardOutput = FileHandle.nullDevice
+        let hasEnded = Monitor(false)
+        process.terminationHandler = { _ in hasEnded.withLock { $0 = true } }
+        try process.run()
+        defer { process.terminate() }
+
+        var requester = try RecoveryRequester(
+            connecting: try Endpoint("ipc://\(station.directory)/recovery"), in: Context())
+        func parts() throws -> UInt64 {
+            guard case .snapshot(let snapshot)? = try? requester.ask(.snapshot, timeout: .seconds(60)).reply.body else {
+                return 0
+            }
+            return snapshot.lastSequence.verdict?.value ?? 0
+        }
+        let deadline = SuspendingClock.now + .seconds(60)
+        while try parts() < 20 { try #require(SuspendingClock.now < deadline, "no parts are judged") }
+        kill(process.processIdentifier, SIGTERM)
+        #expect(hasEnded.wait(atMost: .seconds(60)) { $0 ? true : nil } == true, "the process did not end")
+        #expect(process.terminationReason == .exit && process.terminationStatus == 0)
     }
 
     @Test func aStationThatIsArmedByCommandWaitsForIt() throws {
