@@ -162,7 +162,8 @@ let package = Package(
         .testTarget(
             name: "JournalTests",
             dependencies: [
-                "Archive", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal", "Locking",
+                "Archive", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal", "Locking", "Messaging",
+                "StationAssembly",
                 .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(

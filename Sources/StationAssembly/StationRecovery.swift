@@ -61,7 +61,7 @@ public final class StationRecovery: RecoverySource {
         var older = range.sequences
         if range.session == session {
             guard let oldest = memory.oldest(of: range.kind), range.sequences.lowerBound < oldest else {
-                return try memory.messages(range, limit: limit)
+                return try filled(try memory.messages(range, limit: limit), of: range, limit: limit)
             }
             // The journal up to where the memory begins; the next page comes from there.
             if oldest <= older.upperBound { older = older.lowerBound...SequenceNumber(oldest.value - 1) }
@@ -76,6 +76,29 @@ public final class StationRecovery: RecoverySource {
     }
 
     // MARK: - Journal
+
+    /// A page from memory, with what a full mailbox kept from being published taken from the journal.
+    private func filled(
+        _ page: ReplayPage, of range: ReplayRange, limit: ReplayLimit
+    ) throws(RecoveryFailure) -> ReplayPage {
+        guard let sent = memory.standing()?.lastSequence[range.kind], let hole = page.firstHole(from: range),
+            hole <= min(sent, range.sequences.upperBound)
+        else { return page }
+        var before = page
+        before.messages.removeAll { $0.sequence >= hole }
+        before.next = hole
+        let wanted = hole...min(sent, range.sequences.upperBound)
+        let kept = try journalled(range.kind, of: range.session, wanted, limit: limit)
+        guard let first = kept.messages.first?.sequence, first == hole else {
+            // On its way to the disk, or to the memory; or gone, once both have got past it.
+            if sent.value - hole.value >= Self.recentCount { before.next = SequenceNumber(hole.value + 1) }
+            return before
+        }
+        return ReplayPage(messages: before.messages + kept.messages, next: kept.next)
+    }
+
+    /// So many messages after one, it has reached the journal if it ever will: a second at the highest rates.
+    private static let recentCount: UInt64 = 256
 
     private func journalled(
         _ kind: MessageKind, of session: SessionNumber, _ sequences: ClosedRange<SequenceNumber>, limit: ReplayLimit
@@ -125,5 +148,18 @@ public final class StationRecovery: RecoverySource {
             reader.withLock { $0 = nil }
             throw RecoveryFailure(.unavailable, "the journal cannot be read: \(error); ask again later")
         }
+    }
+}
+
+extension ReplayPage {
+    /// The first number of the range that the page should have and does not; what comes after the page counts too.
+    fileprivate func firstHole(from range: ReplayRange) -> SequenceNumber? {
+        var expected = range.sequences.lowerBound
+        for message in messages {
+            if message.sequence != expected { return expected }
+            expected = SequenceNumber(expected.value &+ 1)
+        }
+        // A page that ends at its limit has more behind it, of which the next page tells.
+        return expected < next || messages.isEmpty ? expected : nil
     }
 }
