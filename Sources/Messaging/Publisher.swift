@@ -68,6 +68,8 @@ public final class Publisher: Sendable {
         try socket.set(ZMQ_LINGER, to: Int32(clamping: Int(configuration.linger / .milliseconds(1))))
         // All that comes in is subscriptions.
         try socket.limitInboundMessages(toBytes: 64 * 1024)
+        // No limit for how many, for the reason given at `RecoveryLoop`. They are kept in any case, once they are read.
+        try socket.set(ZMQ_RCVHWM, to: 0)
         try socket.watchConnections()
         endpoint = try socket.bind(to: requested)
         self.socket = Lock(socket)

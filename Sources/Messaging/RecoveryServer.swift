@@ -7,8 +7,9 @@ import Locking
 /// A request is one part of JSON, after an empty one where a REQ socket asks. An answer is one message, sent or dropped
 /// as a whole: the original messages of a REPLAY as pairs `[topic][JSON]`, then the reply. Everything runs on a queue of
 /// its own, which waits for nobody: an answer to a peer that does not read is dropped once a few of them wait, and the
-/// peer's next request is answered with `start_anew` and not carried out. ZeroMQ takes requests from all peers in turn,
-/// so one that floods delays another by one answer at most.
+/// peer's next request is answered with `start_anew` and not carried out; so are requests beyond what may wait. Peers are
+/// answered in turn, so one that floods delays another by one answer at most; and answering never takes more than a share
+/// of one processor, so that it does not cost the line one.
 ///
 /// ZeroMQ keeps the parts of an unfinished message without limit, so a hostile peer could fill the memory with one that
 /// never ends. Hence peers must be known ones before the endpoint may be reached from other machines.
@@ -19,11 +20,21 @@ public final class RecoveryServer: Sendable {
         /// More tolerates a longer stall of the peer, and takes more memory: each is at most a `replayLimit`.
         public var sendHighWaterMark = 8
 
-        /// How many requests of one peer may wait; default 16. Then TCP holds the peer back.
-        public var receiveHighWaterMark = 16
+        /// How many requests of one peer may wait, of 64 KiB together; default 16.
+        ///
+        /// One more is given up, and the peer's next is answered with `start_anew`. More tolerates peers that ask in heaps.
+        public var requestsPerPeer = 16
 
         /// How much one answer to REPLAY holds.
         public var replayLimit = ReplayLimit.standard
+
+        /// The share of the time of one processor that answering may take in the long run, above 0 and up to 1; default 0.2.
+        ///
+        /// More recovers sooner when many ask for much, and leaves less to the line where processors are few.
+        public var share = 0.2
+
+        /// How much of that may be saved up in quiet times and taken at once; default 100 ms.
+        public var burst = Duration.milliseconds(100)
 
         public init() {}
     }
@@ -47,6 +58,9 @@ public final class RecoveryServer: Sendable {
 
         /// Answers to peers that were gone by then.
         public var unreachable: UInt64 = 0
+
+        /// Requests that nobody looked at: more than a peer may have waiting.
+        public var refused: UInt64 = 0
     }
 
     /// Where the server is really bound: with its port, also if `*` was asked for.
@@ -54,12 +68,13 @@ public final class RecoveryServer: Sendable {
 
     private let pathLock: PathLock?
     private let loop: RecoveryLoop
-    private let queue = DispatchQueue(label: "beltwatch.recovery", qos: .userInitiated)
+    private let queue = DispatchQueue(label: "beltwatch.recovery", qos: .utility)
 
     /// Binds a new socket and begins to answer.
     ///
     /// - Parameter permits: Whether a peer may give a command; asked on the server's queue.
-    /// - Precondition: High-water marks of at least 1; to ZeroMQ, 0 means that memory may grow without limit.
+    /// - Precondition: A high-water mark of at least 1, because to ZeroMQ 0 means that memory may grow without limit; at
+    ///   least one request per peer; a share above 0.
     /// - Throws: As `Publisher.init` does.
     public init(
         binding requested: Endpoint, in context: Context, source: any RecoverySource,
@@ -67,8 +82,9 @@ public final class RecoveryServer: Sendable {
         permits: @escaping @Sendable (StationCommand, RecoveryPeer) -> Bool
     ) throws(SocketError) {
         precondition(
-            configuration.sendHighWaterMark > 0 && configuration.receiveHighWaterMark > 0,
-            "a server needs high-water marks of at least 1")
+            configuration.sendHighWaterMark > 0 && configuration.requestsPerPeer > 0,
+            "a server needs a high-water mark and requests per peer of at least 1")
+        precondition(configuration.share > 0 && configuration.share <= 1, "a server needs a share of the time")
         guard requested.isLocal else { throw .notLocal(requested) }
         if case .ipc(let path) = requested.transport {
             pathLock = try PathLock(path: path, of: requested)
@@ -76,14 +92,13 @@ public final class RecoveryServer: Sendable {
             pathLock = nil
         }
         let socket = try Socket(.router, in: context)
-        // A limit for receiving is safe here: libzmq issue 3937 aborts the side that connects, never the one that binds.
-        try socket.limitQueues(
-            sending: configuration.sendHighWaterMark, receiving: configuration.receiveHighWaterMark)
+        // No limit for what comes in, for the reason given at `RecoveryLoop`.
+        try socket.limitQueues(sending: configuration.sendHighWaterMark, receiving: 0)
         try socket.reportUndeliverable()
         try socket.limitInboundMessages(toBytes: Int64(RecoveryRequest.largestByteCount))
         try socket.watchConnections()
         endpoint = try socket.bind(to: requested)
-        let loop = try RecoveryLoop(socket, source: source, replayLimit: configuration.replayLimit, permits: permits)
+        let loop = try RecoveryLoop(socket, source: source, configuration: configuration, permits: permits)
         self.loop = loop
         queue.async { loop.run() }
     }
@@ -112,5 +127,6 @@ extension RecoveryServer.Counts {
         denied += other.denied
         dropped += other.dropped
         unreachable += other.unreachable
+        refused += other.refused
     }
 }

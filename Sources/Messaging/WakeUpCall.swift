@@ -23,6 +23,12 @@ final class WakeUpCall: Sendable {
         close(bell)
     }
 
-    /// From now on every wait returns at once.
+    /// From now on, until `silence()`, every wait returns at once.
     func ring() { _ = write(bell, [1], 1) }
+
+    /// To be called by the thread that waits, before it looks for what the ringing was about.
+    func silence() {
+        var bytes: (UInt64, UInt64) = (0, 0)
+        while read(descriptor, &bytes, MemoryLayout.size(ofValue: bytes)) > 0 {}
+    }
 }

@@ -28,6 +28,9 @@ public final class StationLine: Sendable {
     private let vitals: VitalsMonitor
     private let context: Context
 
+    /// Threads of its own: what floods the recovery endpoint waits for its own like, and not verdicts with it.
+    private let recoveryContext: Context
+
     /// Takes the state directory, opens the journal, binds the sockets, and begins to send heartbeats.
     ///
     /// - Parameters:
@@ -70,6 +73,8 @@ public final class StationLine: Sendable {
             evidence: evidence, vitals: { vitals.vitals }, logger: logger, moved: moved)
         self.journal = journal
         self.context = context
+        let recoveryContext = Context()
+        self.recoveryContext = recoveryContext
         self.verdicts = verdicts
         self.results = results
         self.pipeline = pipeline
@@ -78,7 +83,7 @@ public final class StationLine: Sendable {
         evidence?.report(to: { pipeline.report(StationEvent($0)) })
         recovery = try configuration.endpoints.recovery.map { endpoint throws(StationLineError) in
             try Self.serveRecovery(
-                on: endpoint, in: context, pipeline,
+                on: endpoint, in: recoveryContext, pipeline,
                 source: StationRecovery(
                     station: configuration.station, session: journal.session, memory: memory,
                     journalPath: journal.files.database, takes: pipeline.commands,
@@ -111,6 +116,7 @@ public final class StationLine: Sendable {
         verdicts.close()
         results.close()
         context.close()
+        recoveryContext.close()
     }
 
     // MARK: Parts

@@ -65,7 +65,7 @@ public final class VitalsMonitor: @unchecked Sendable {
             let counts = watched.server.counts
             vitals.bus = BusReport(
                 answered: counts.answered, malformed: counts.malformed, denied: counts.denied, replays: counts.replayed,
-                dropped: counts.dropped + counts.unreachable)
+                dropped: counts.dropped + counts.unreachable + counts.refused)
             if let failure = watched.server.failure, !watched.hasToldFailure {
                 recovery.withLock { $0?.hasToldFailure = true }
                 watched.failed("\(failure)")

@@ -40,6 +40,25 @@ import Testing
         }
     }
 
+    /// libzmq 4.3 aborts the process when a connection breaks whose subscriptions it has stopped to take.
+    @Test func aSubscriberThatFloodsWithSubscriptionsAndBreaksOffDisturbsNobody() throws {
+        let publisher = try Publisher(binding: Endpoint("tcp://127.0.0.1:*"), in: Context())
+        guard case .tcp(_, let port?) = publisher.endpoint.transport else { throw EndpointError.noPort("") }
+        var subscriber = try Subscriber(connecting: [publisher.endpoint], to: [.everything], in: Context())
+        let stranger = try Stranger(port: port)
+        try stranger.shakeHands(as: "SUB")
+        // ZMTP 3.0: a first byte of 1 and the prefix.
+        for number in 0..<3000 { stranger.send(Stranger.message([1] + Array("inspect/line\(number)/".utf8))) }
+        // Nothing is published meanwhile, so nobody takes the subscriptions in.
+        #expect(try subscriber.receive(timeout: .milliseconds(200)) == nil)
+        stranger.breakOff()
+        // Longer than the time between ZeroMQ's own heartbeats, at one of which it would end.
+        #expect(try subscriber.receive(timeout: .milliseconds(600)) == nil)
+        var station = TestStation()
+        try publisher.publish(station.heartbeat())
+        #expect(try subscriber.receive(timeout: .seconds(30)) != nil)
+    }
+
     @Test func twoPublishersDoNotShareAPort() throws {
         let context = Context()
         let first = try Publisher(binding: Endpoint("tcp://127.0.0.1:*"), in: context)

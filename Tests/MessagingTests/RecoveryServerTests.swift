@@ -203,15 +203,48 @@ import Testing
         #expect(server.failure == nil)
     }
 
+    /// libzmq 4.3 aborts the process when a connection breaks whose messages it has stopped to take (`RecoveryLoop`).
+    @Test func peersThatFloodAStationThatHangsAndThenBreakOffDisturbNobody() throws {
+        let station = HangingStation()
+        let server = try RecoveryServer(
+            binding: Endpoint("tcp://127.0.0.1:*"), in: Context(), source: station, permits: { _, _ in true })
+        defer { station.goOn() }
+        guard case .tcp(_, let port?) = server.endpoint.transport else { throw EndpointError.noPort("") }
+        var requester = try RecoveryRequester(connecting: server.endpoint, in: Context())
+        #expect(throws: RecoveryRequestFailure.noAnswer(.snapshot, server.endpoint)) {
+            _ = try requester.ask(.snapshot, timeout: .milliseconds(200))
+        }
+        let request = Stranger.message(RecoveryRequest(id: 1, verb: .hello).encoded())
+        let flood = Array(repeatElement(request, count: 100).joined())
+        let strangers = try (0..<4).map { _ in try Stranger(port: port) }
+        for stranger in strangers { try stranger.shakeHands(as: "DEALER") }
+        // Beyond what may wait, requests are given up and not left lying.
+        try #require(
+            waitUntil {
+                for stranger in strangers { stranger.flood(flood) }
+                return server.counts.refused > 1000
+            }, "\(server.counts)")
+        for stranger in strangers { stranger.breakOff() }
+        // Longer than the time between ZeroMQ's own heartbeats, at one of which it would end.
+        #expect(throws: RecoveryRequestFailure.noAnswer(.hello, server.endpoint)) {
+            _ = try requester.ask(.hello, timeout: .milliseconds(600))
+        }
+        station.goOn()
+        _ = try hello(&requester)
+        #expect(server.failure == nil)
+    }
+
     // MARK: Peers that do not read
 
     /// A server without heartbeats, which would cut the peer off within a second.
     private func serve(_ station: StationStandIn) throws -> (RecoveryLoop, Endpoint) {
         let router = try Socket(.router, in: Context())
-        try router.limitQueues(sending: 2, receiving: 16)
+        try router.limitQueues(sending: 2, receiving: 0)
         try router.reportUndeliverable()
         let endpoint = try router.bind(to: Endpoint("tcp://127.0.0.1:*"))
-        let loop = try RecoveryLoop(router, source: station, replayLimit: .standard) { _, _ in true }
+        let loop = try RecoveryLoop(router, source: station, configuration: RecoveryServer.Configuration()) { _, _ in
+            true
+        }
         Thread.detachNewThread { loop.run() }
         return (loop, endpoint)
     }
@@ -307,37 +340,25 @@ import Testing
     }
 }
 
-/// A TCP connection that speaks no ZeroMQ.
-private final class Stranger {
-    private let descriptor: Int32
+/// A station whose disk does not answer a SNAPSHOT for a while.
+private final class HangingStation: RecoverySource {
+    private let station = StationStandIn()
+    private let isHanging = Monitor(true)
 
-    init(port: UInt16) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        let status = withUnsafePointer(to: address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard status == 0 else { throw POSIXError(.ECONNREFUSED) }
+    func goOn() { isHanging.withLock { $0 = false } }
+
+    func greeting() -> StationGreeting { station.greeting() }
+
+    func snapshot() throws(RecoveryFailure) -> StationSnapshot {
+        _ = isHanging.wait(atMost: .seconds(60)) { $0 ? nil : true }
+        return try station.snapshot()
     }
 
-    deinit { close(descriptor) }
+    func messages(_ range: ReplayRange, limit: ReplayLimit) throws(RecoveryFailure) -> ReplayPage {
+        try station.messages(range, limit: limit)
+    }
 
-    func send(_ bytes: [UInt8]) { _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
-
-    func isCutOff(within limit: Duration) -> Bool {
-        let deadline = SuspendingClock.now + limit
-        var bytes = [UInt8](repeating: 0, count: 1024)
-        while true {
-            let remaining = SuspendingClock.now.duration(to: deadline)
-            guard remaining > .zero else { return false }
-            var item = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&item, 1, Int32((remaining / .milliseconds(1)).rounded(.up))) > 0 else { continue }
-            if recv(descriptor, &bytes, bytes.count, 0) <= 0 { return true }
-        }
+    func perform(_ command: StationCommand, from peer: RecoveryPeer) -> CommandAnswer {
+        station.perform(command, from: peer)
     }
 }
