@@ -83,7 +83,12 @@ public struct StationFeed: ~Copyable {
         var last: [MessageKind: SequenceNumber] = [:]
         for (kind, sequence) in heard.last where kind.isReplayable {
             let open = dialogue.firstOpen(kind, of: heard.session, at: station)
-            last[kind] = open.map { SequenceNumber($0.value - 1) } ?? sequence
+            // An answer holds many messages, which are told one by one.
+            let untold = pending.lazy.compactMap { $0.recovered }
+                .filter { $0.topic == Topic(station: station, kind: kind) && $0.envelope.session == heard.session }
+                .map(\.envelope.sequence).min()
+            let first = [open, untold].compactMap(\.self).min()
+            last[kind] = first.map { SequenceNumber($0.value - 1) } ?? sequence
         }
         return ReadingPosition(station: station, session: heard.session, last: last)
     }
@@ -199,4 +204,8 @@ public struct StationFeed: ~Copyable {
             break
         }
     }
+}
+
+extension FeedEvent {
+    fileprivate var recovered: Message? { if case .recovered(let message) = self { message } else { nil } }
 }

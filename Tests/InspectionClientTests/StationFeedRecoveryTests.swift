@@ -146,6 +146,30 @@ import Testing
         #expect(feed.position(at: station.name)?.last[.verdict] == 1)
     }
 
+    /// One answer brings all of them, and they are told one after the other.
+    @Test func whatIsRecoveredAndNotToldYetDoesNotCountAsRead() throws {
+        let station = try station()
+        let server = try server(station)
+        var feed = try StationFeed(
+            connecting: [station.publisher.endpoint], recovery: server.endpoint, silenceLimit: .seconds(60),
+            in: Context())
+        _ = try read(&feed, from: station) { !$0.isEmpty }
+        try station.say(.verdict(Samples.verdict))
+        for _ in 0..<100 { try station.say(.verdict(Samples.verdict), isPublished: false) }
+        try station.say(.verdict(Samples.verdict))
+        let deadline = SuspendingClock.now + Self.limit
+        for number in (2...101).map(SequenceNumber.init(_:)) {
+            var told: SequenceNumber?
+            while told == nil {
+                try #require(SuspendingClock.now < deadline, "verdict \(number) is not recovered")
+                if case .recovered(let message) = try feed.next(timeout: .milliseconds(100)) {
+                    told = message.envelope.sequence
+                }
+            }
+            #expect(told == number && feed.position(at: station.name)?.last[.verdict] == (number == 101 ? 102 : number))
+        }
+    }
+
     @Test func anEndpointThatDoesNotAnswerDelaysNeitherVerdictsNorTheNewsOfSilence() throws {
         let station = try station()
         let silent = try self.station().publisher.endpoint
