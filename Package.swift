@@ -21,6 +21,7 @@ let package = Package(
         .systemLibrary(
             name: "CGStreamer", pkgConfig: "gstreamer-1.0 gstreamer-app-1.0 gstreamer-video-1.0",
             providers: [.apt(["libgstreamer1.0-dev", "libgstreamer-plugins-base1.0-dev"])]),
+        .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZeroMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
         .target(name: "CKernels"),
@@ -73,8 +74,8 @@ let package = Package(
         .target(
             name: "StationAssembly",
             dependencies: [
-                "Archive", "EvidenceKeeping", "Imaging", "InspectionProtocol", "InspectionRuntime", "Journal",
-                "Locking", "Messaging", .product(name: "Logging", package: "swift-log"),
+                "Archive", "CMalloc", "EvidenceKeeping", "Imaging", "InspectionProtocol", "InspectionRuntime",
+                "Journal", "Locking", "Messaging", .product(name: "Logging", package: "swift-log"),
             ]),
 
         // The programs. The daemon never links Training.

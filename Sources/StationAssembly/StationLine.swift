@@ -41,6 +41,7 @@ public final class StationLine: Sendable {
         _ configuration: StationConfiguration, configurationSHA256: String?, model: InspectionPipeline.Model,
         listeners: [any InspectionOutput] = [], logger: Logger, moved: @escaping @Sendable () -> Void = {}
     ) throws(StationLineError) {
+        FreedMemory.keep()
         let journal = try Self.openJournal(
             configuration, configurationSHA256: configurationSHA256, modelSHA256: model.sha256, logger)
         let context = Context()
