@@ -11,6 +11,9 @@ public struct HealthReport: Hashable, Sendable {
     /// How the journal is getting on; nil where nothing is kept, as in replay.
     @ExplicitNull public var journal: JournalReport?
 
+    /// Parts whose pictures were kept or lost; nil where none are kept.
+    @ExplicitNull public var evidence: EvidenceTally?
+
     /// Memory of the process that is in RAM.
     @ExplicitNull public var residentBytes: Int?
 
@@ -22,7 +25,7 @@ public struct HealthReport: Hashable, Sendable {
 
     public init(
         frames: FrameTally, parts: PartTally, latency: LatencyReport, queues: [QueueReport], camera: CameraReport,
-        bus: BusReport, journal: JournalReport?, residentBytes: Int?, openFiles: Int?, freeDiskBytes: Int?
+        bus: BusReport, journal: JournalReport?, evidence: EvidenceTally?, residentBytes: Int?, openFiles: Int?, freeDiskBytes: Int?
     ) {
         self.frames = frames
         self.parts = parts
@@ -31,6 +34,7 @@ public struct HealthReport: Hashable, Sendable {
         self.camera = camera
         self.bus = bus
         self.journal = journal
+        self.evidence = evidence
         self.residentBytes = residentBytes
         self.openFiles = openFiles
         self.freeDiskBytes = freeDiskBytes
@@ -46,6 +50,7 @@ extension HealthReport: Codable {
         case camera
         case bus
         case journal
+        case evidence
         case residentBytes = "rss_bytes"
         case openFiles = "open_files"
         case freeDiskBytes = "disk_free_bytes"
@@ -219,6 +224,17 @@ public struct BusReport: Codable, Hashable, Sendable {
         self.malformed = malformed
         self.denied = denied
         self.replays = replays
+        self.dropped = dropped
+    }
+}
+
+/// Parts whose pictures are on the disk, and parts whose pictures are lost.
+public struct EvidenceTally: Codable, Hashable, Sendable {
+    public var stored: Int
+    public var dropped: Int
+
+    public init(stored: Int, dropped: Int) {
+        self.stored = stored
         self.dropped = dropped
     }
 }

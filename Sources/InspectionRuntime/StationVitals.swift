@@ -9,6 +9,7 @@ public struct StationVitals: Hashable, Sendable {
     public var freeDiskBytes: Int?
     public var bus = BusReport()
     public var journal: JournalReport?
+    public var evidence: EvidenceTally?
 
     public init() {}
 }
@@ -34,7 +35,7 @@ extension HealthReport {
                     name: $0.name, depth: $0.waiting, capacity: $0.capacity, processed: $0.processed,
                     dropped: $0.discarded)
             },
-            camera: camera, bus: vitals.bus, journal: vitals.journal, residentBytes: vitals.residentBytes,
+            camera: camera, bus: vitals.bus, journal: vitals.journal, evidence: vitals.evidence, residentBytes: vitals.residentBytes,
             openFiles: vitals.openFiles, freeDiskBytes: vitals.freeDiskBytes)
     }
 }

@@ -49,7 +49,6 @@ public final class StationLine: Sendable {
         let results = try Self.bind("results", configuration.endpoints.results, .results, in: context)
         let memory = StationMemory(session: journal.session)
         let lineStop = LineStopRecord(in: configuration.stateDirectory, logger: logger)
-        let vitals = VitalsMonitor(directory: configuration.stateDirectory, journal: journal)
         let output = PublishingOutput(
             verdicts: { try verdicts.publish($0) }, results: { try results.publish($0) },
             mailbox: configuration.mailboxes.publish, logger: logger, published: { memory.keep($0) })
@@ -65,6 +64,7 @@ public final class StationLine: Sendable {
             : EvidenceWriter(
                 in: configuration.stateDirectory, settings: configuration.evidence,
                 preprocessing: model.preprocessing, mapOptions: model.mapOptions, logger: logger)
+        let vitals = VitalsMonitor(directory: configuration.stateDirectory, journal: journal, evidence: evidence)
         let pipeline = InspectionPipeline(
             Self.lineConfiguration(
                 configuration, configurationSHA256, session: journal.session, standingLineStop: lineStop.standing()),

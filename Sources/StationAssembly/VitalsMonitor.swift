@@ -1,4 +1,5 @@
 import Dispatch
+import EvidenceKeeping
 import Glibc
 import InspectionProtocol
 import InspectionRuntime
@@ -13,6 +14,7 @@ public final class VitalsMonitor: @unchecked Sendable {
     // Sendable because all else is behind locks, and a timer is cancelled from any thread.
     private let directory: String
     private let journal: JournalWriter
+    private let evidence: EvidenceWriter?
     private let recovery = Lock<Watched?>(nil)
     private let latest = Lock(StationVitals())
     private let queue = DispatchQueue(label: "beltwatch.vitals", qos: .utility)
@@ -25,9 +27,10 @@ public final class VitalsMonitor: @unchecked Sendable {
     }
 
     /// - Parameter directory: The state directory, whose disk is looked at.
-    public init(directory: String, journal: JournalWriter) {
+    public init(directory: String, journal: JournalWriter, evidence: EvidenceWriter?) {
         self.directory = directory
         self.journal = journal
+        self.evidence = evidence
         timer = DispatchSource.makeTimerSource(queue: queue)
         timer.schedule(deadline: .now(), repeating: .seconds(1), leeway: .milliseconds(50))
         timer.setEventHandler { [weak self] in self?.measure() }
@@ -61,6 +64,7 @@ public final class VitalsMonitor: @unchecked Sendable {
         vitals.journal = JournalReport(
             written: counts.written, lost: counts.lost,
             slowestCommitMicroseconds: counts.slowestCommit.microseconds)
+        vitals.evidence = evidence.map { EvidenceTally(stored: $0.counts.stored, dropped: $0.counts.dropped) }
         if let watched = recovery.withLock({ $0 }) {
             let counts = watched.server.counts
             vitals.bus = BusReport(

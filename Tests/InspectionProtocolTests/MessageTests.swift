@@ -55,6 +55,7 @@ private enum Expected {
     static let health = """
         {"bus":{"answered":7,"denied":2,"dropped":3,"malformed":1,"replays":30},\
         "camera":{"last_error":null,"reconnects":2,"state":"streaming"},"disk_free_bytes":null,\
+        "evidence":{"dropped":1,"stored":2},\
         "frames":{"corrupt":1,"dropped":1,"failed":0,"gap":1,"not_triggered":2,"received":9,"scored":4,"stale":0,\
         "unhealthy":1},"journal":{"lost":{"result":2},"slowest_commit_us":9000,"written":15},\
         "latency_us":{"max":500,"p50":100,"p90":200,"p99":300,"p999":400,"worst_part_id":"98"},"open_files":20,\

@@ -72,7 +72,7 @@ enum Samples {
             camera: CameraReport(state: .streaming, reconnects: 2, lastError: nil),
             bus: BusReport(answered: 7, malformed: 1, denied: 2, replays: 30, dropped: 3),
             journal: JournalReport(written: 15, lost: [.result: 2], slowestCommitMicroseconds: 9000),
-            residentBytes: 1_000_000, openFiles: 20, freeDiskBytes: nil)
+            evidence: EvidenceTally(stored: 2, dropped: 1), residentBytes: 1_000_000, openFiles: 20, freeDiskBytes: nil)
     }
 
     static var everyBody: [MessageBody] {
