@@ -70,13 +70,16 @@ public struct OpenDirectory: ~Copyable {
         guard renameat(descriptor, name, descriptor, newName) == 0 else { throw failure(.rename, newName) }
     }
 
-    /// Removes a file or a link, or a directory with everything in it. What is not there is fine.
-    public func remove(_ name: String) throws(FileError) {
+    /// Removes a file or a link, or a directory with everything in it, down to eight levels. What is not there is fine.
+    public func remove(_ name: String) throws(FileError) { try remove(name, levels: 8) }
+
+    /// Every level holds a descriptor open, so somebody's thousand folders must not cost the process all of them.
+    private func remove(_ name: String, levels: Int) throws(FileError) {
         if unlinkat(descriptor, name, 0) == 0 || errno == ENOENT { return }
-        guard errno == EISDIR else { throw failure(.remove, name) }
+        guard errno == EISDIR, levels > 0 else { throw failure(.remove, name) }
         do {
             let inner = try directory(name)
-            for entry in try inner.names() { try inner.remove(entry) }
+            for entry in try inner.names() { try inner.remove(entry, levels: levels - 1) }
         }
         guard unlinkat(descriptor, name, AT_REMOVEDIR) == 0 else { throw failure(.remove, name) }
     }

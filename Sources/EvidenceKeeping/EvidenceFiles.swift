@@ -33,7 +33,12 @@ struct EvidenceFiles {
 
     static func footprint(ofSizes sizes: [Int]) -> Int {
         let block = 4096
-        return sizes.reduce(block) { $0 + ($1 + block - 1) / block * block }
+        // Anybody's file may have any size, so the sum stays where numbers end.
+        return sizes.reduce(block) { sum, size in
+            let (total, overflows) = sum.addingReportingOverflow(
+                size > Int.max - block ? .max : (size + block - 1) / block * block)
+            return overflows ? .max : total
+        }
     }
 
     private static func digest(of bytes: [UInt8]) -> String {

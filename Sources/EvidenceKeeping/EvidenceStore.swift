@@ -154,17 +154,21 @@ extension OpenDirectory {
         removeIfEmpty("\(part.session)")
     }
 
-    /// Removes what a killed process left unfinished, and finds what is whole. What is not ours is left alone.
+    /// Removes what a killed process left unfinished, and finds what is whole. What is not ours, or cannot be
+    /// removed, is left alone: one strange file must not keep pictures from being kept.
     fileprivate func partsAfterCleaning() throws(FileError) -> [EvidenceIndex.Part] {
         var parts: [EvidenceIndex.Part] = []
         for name in try names() {
-            if name.hasSuffix(EvidenceStore.unfinished) { try remove(name) }
-            guard let number = UInt64(canonical: name), let session = try? directory(name) else { continue }
-            for name in try session.names() {
-                if name.hasSuffix(EvidenceStore.unfinished) { try session.remove(name) }
-                guard let part = UInt64(canonical: name), let folder = try? session.directory(name) else { continue }
-                var sizes: [Int] = []
-                for file in try folder.names() { sizes.append(try folder.size(of: file)) }
+            if name.hasSuffix(EvidenceStore.unfinished) { try? remove(name) }
+            guard let number = UInt64(canonical: name), let session = try? directory(name),
+                let names = try? session.names()
+            else { continue }
+            for name in names {
+                if name.hasSuffix(EvidenceStore.unfinished) { try? session.remove(name) }
+                guard let part = UInt64(canonical: name), let folder = try? session.directory(name),
+                    let files = try? folder.names()
+                else { continue }
+                let sizes = files.compactMap { try? folder.size(of: $0) }
                 parts.append(
                     EvidenceIndex.Part(
                         session: SessionNumber(number), id: PartID(part),

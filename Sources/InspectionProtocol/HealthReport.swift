@@ -25,7 +25,8 @@ public struct HealthReport: Hashable, Sendable {
 
     public init(
         frames: FrameTally, parts: PartTally, latency: LatencyReport, queues: [QueueReport], camera: CameraReport,
-        bus: BusReport, journal: JournalReport?, evidence: EvidenceTally?, residentBytes: Int?, openFiles: Int?, freeDiskBytes: Int?
+        bus: BusReport, journal: JournalReport?, evidence: EvidenceTally?, residentBytes: Int?, openFiles: Int?,
+        freeDiskBytes: Int?
     ) {
         self.frames = frames
         self.parts = parts

@@ -47,10 +47,12 @@ public struct RecoveryFailure: Error, Hashable, Sendable, Codable {
 
     public static func gone(_ range: ReplayRange, oldest: SequenceNumber?) -> RecoveryFailure {
         let rest = oldest.map { "ask from \($0) on" } ?? "none are kept at present"
+        let (first, last) = (range.sequences.lowerBound, range.sequences.upperBound)
+        // Whoever asks for all that came after something does not know how many there were.
+        let which = last.value == .max ? "from \(first) on" : "\(first) to \(last)"
         return RecoveryFailure(
             .gone,
-            "\(range.kind.rawValue) messages \(range.sequences.lowerBound) to \(range.sequences.upperBound) of session "
-                + "\(range.session) are no longer kept; \(rest)",
+            "\(range.kind.rawValue) messages \(which) of session \(range.session) are not kept; \(rest)",
             oldest: oldest)
     }
 

@@ -136,6 +136,7 @@ final class DecisionDesk: @unchecked Sendable {
     /// - Returns: Why there is no such part; nil where there is.
     func openTriggered(_ part: Part) -> CommandRefusal? {
         queue.sync {
+            guard !isOver else { return CommandRefusal(.wrongState, "the station has stopped") }
             noteTrigger()
             guard
                 let messages = table.openTriggered(part, refusal: state.isRunning ? nil : .notReady, at: moment)
@@ -277,6 +278,9 @@ final class DecisionDesk: @unchecked Sendable {
             deadlineTimer?.cancel()
             tickTimer = nil
             deadlineTimer = nil
+            emit(table.abandonAll(at: moment))
+            for event in record?.takeEvents() ?? [] { emit([.event(event)]) }
+            for event in limiter.rest() { publish(event) }
             isOver = true
             logRemarks()
         }
@@ -427,9 +431,16 @@ final class DecisionDesk: @unchecked Sendable {
     }
 
     private func emit(_ bodies: [MessageBody]) {
+        // What a stage that hung has to say is told to nobody: its part was answered when the line stopped.
+        guard !isOver else { return }
+        var stopping: PartID?
         for body in bodies {
             if case .verdict(let verdict) = body {
-                lineStop.observe(verdict)
+                // Parts that come before anybody has armed the station say nothing about the line.
+                if condition.isArmed, lineStop.cause == nil {
+                    lineStop.observe(verdict)
+                    if lineStop.cause != nil { stopping = verdict.partID }
+                }
                 if verdict.disposition == .reject, !verdict.inspected {
                     remarks["part rejected without inspection: \(verdict.reason.text)", default: 0] += 1
                 }
@@ -446,7 +457,7 @@ final class DecisionDesk: @unchecked Sendable {
         }
         if let cause = lineStop.cause, condition.lineStop == nil {
             condition.lineStop = cause.description
-            emit([.event(StationEvent(.lineStop, .alarm, cause.description, partID: table.lastPartID))])
+            emit([.event(StationEvent(.lineStop, .alarm, cause.description, partID: stopping))])
             updateState()
         }
     }

@@ -31,6 +31,16 @@ struct EventLimiter {
         return nil
     }
 
+    /// Everything that was held back, at the end.
+    mutating func rest() -> [StationEvent] {
+        defer { repeated.removeAll() }
+        return repeated.sorted { $0.key < $1.key }.map(\.value).filter { $0.held > 0 }.map { entry in
+            var event = entry.event
+            event.details["count"] = "\(entry.held)"
+            return event
+        }
+    }
+
     /// What was held back for long enough, each kind once, with how many there were as `details.count`.
     mutating func due(at now: MonotonicInstant) -> [StationEvent] {
         var events: [StationEvent] = []

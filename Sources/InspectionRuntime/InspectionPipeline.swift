@@ -260,9 +260,13 @@ public final class InspectionPipeline: Sendable {
 
     /// Carries out a command that somebody may give; what comes of it is published.
     ///
-    /// - Parameter peer: Who gives it, for the record.
-    public func perform(_ command: StationCommand, by peer: String? = nil) -> CommandAnswer {
-        let answer = carryOut(command, by: peer)
+    /// - Parameters:
+    ///   - peer: Who gives it, for the record.
+    ///   - receivedAt: When it came in, if it has waited since; a part is looked for in frames from then on.
+    public func perform(
+        _ command: StationCommand, by peer: String? = nil, receivedAt: MonotonicInstant? = nil
+    ) -> CommandAnswer {
+        let answer = carryOut(command, by: peer, receivedAt: receivedAt ?? clock.now)
         // An accepted trigger is a part, whose verdict says it all.
         if command.name != .trigger || answer != .accepted {
             desk.report(
@@ -279,7 +283,9 @@ public final class InspectionPipeline: Sendable {
         desk.report(event, limitedBy: key)
     }
 
-    private func carryOut(_ command: StationCommand, by peer: String?) -> CommandAnswer {
+    private func carryOut(
+        _ command: StationCommand, by peer: String?, receivedAt: MonotonicInstant
+    ) -> CommandAnswer {
         switch command {
         case .reset:
             desk.resetLineStop(by: peer)
@@ -289,13 +295,12 @@ public final class InspectionPipeline: Sendable {
                 ? .refused(CommandRefusal(.notConfigured, "the station arms itself as soon as frames come"))
                 : desk.arm().map { .refused($0) } ?? .accepted
         case .trigger(let words):
-            openPart(words)
+            openPart(ReceivedTrigger(words: words, receivedAt: receivedAt))
         }
     }
 
     /// A part of its own for every trigger, also where it is rejected at once.
-    private func openPart(_ words: ExternalTrigger) -> CommandAnswer {
-        let trigger = ReceivedTrigger(words: words, receivedAt: clock.now)
+    private func openPart(_ trigger: ReceivedTrigger) -> CommandAnswer {
         guard configuration.trigger == .external else {
             return .refused(CommandRefusal(.notConfigured, "frames trigger the parts of this station, not commands"))
         }

@@ -122,6 +122,15 @@ struct PartTable {
         }
     }
 
+    /// The line stops while stages still work on parts: those are answered, and their scores revise nothing.
+    mutating func abandonAll(at now: Moment) -> [MessageBody] {
+        var messages = closeAll(at: now)
+        for index in entries.indices where entries[index].verdict == nil {
+            messages += giveVerdict(index, .unscored(.late), at: now)
+        }
+        return messages
+    }
+
     /// The stages are through with a view of a part.
     ///
     /// - Parameter view: Counted from 0.

@@ -308,10 +308,22 @@ extension StationConfiguration {
         journal = try Self.journal(root)
         lineStop = try Self.lineStop(root)
         armsItself = try root.choice(.arm, ArmingWord.self) != .byCommand
-        if !armsItself, endpoints.recovery == nil {
+        // Over tcp every command is denied: nobody could ever release such a station, or arm it.
+        var takesCommands = false
+        if case .ipc? = endpoints.recovery?.transport { takesCommands = true }
+        if !takesCommands, lineStop != LineStop() {
+            throw root.error(
+                .lineStop,
+                .outOfRange(
+                    found: "there",
+                    expected: "absent, unless 'endpoints.recovery' is an ipc:// path, where alone Reset is taken"))
+        }
+        if !takesCommands, !armsItself {
             throw root.error(
                 .arm,
-                .outOfRange(found: "'by_command'", expected: "at_start, as no 'endpoints.recovery' takes commands"))
+                .outOfRange(
+                    found: "'by_command'",
+                    expected: "at_start, unless 'endpoints.recovery' is an ipc:// path, where alone Arm is taken"))
         }
     }
 

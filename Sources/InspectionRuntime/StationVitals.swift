@@ -35,7 +35,8 @@ extension HealthReport {
                     name: $0.name, depth: $0.waiting, capacity: $0.capacity, processed: $0.processed,
                     dropped: $0.discarded)
             },
-            camera: camera, bus: vitals.bus, journal: vitals.journal, evidence: vitals.evidence, residentBytes: vitals.residentBytes,
+            camera: camera, bus: vitals.bus, journal: vitals.journal, evidence: vitals.evidence,
+            residentBytes: vitals.residentBytes,
             openFiles: vitals.openFiles, freeDiskBytes: vitals.freeDiskBytes)
     }
 }

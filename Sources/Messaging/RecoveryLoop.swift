@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import InspectionProtocol
 import Locking
 
@@ -107,7 +108,9 @@ final class RecoveryLoop: @unchecked Sendable {
         isFlooded = false
         for _ in 0..<Self.batch {
             // An identity, an empty part and the JSON; the one more tells that there were too many.
-            guard let (parts, peer) = try socket.receiveWithPeer(keeping: 4) else { return }
+            guard var (parts, peer) = try socket.receiveWithPeer(keeping: 4) else { return }
+            // A trigger is worth what its time is worth, and may wait here for the answers to others.
+            peer.receivedAtNanoseconds = Self.monotonicNanoseconds
             let request = RecoveryInbox.Request(identity: parts[0], content: Array(parts.dropFirst()), peer: peer)
             if !inbox.offer(request) {
                 isFlooded = true
@@ -116,6 +119,12 @@ final class RecoveryLoop: @unchecked Sendable {
             }
         }
         isFlooded = true
+    }
+
+    private static var monotonicNanoseconds: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
     /// Has a request answered on a queue of its own.

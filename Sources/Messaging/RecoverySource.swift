@@ -8,6 +8,9 @@ public struct RecoveryPeer: Hashable, Sendable {
     /// Who the peer has proved to be; nil while connections carry no proof.
     public var userID: String?
 
+    /// When what it asks came in, on the monotonic clock; others may be answered first. Nil where nobody looked.
+    public var receivedAtNanoseconds: UInt64?
+
     public init(address: String?, userID: String?) {
         self.address = address
         self.userID = userID

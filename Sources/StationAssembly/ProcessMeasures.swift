@@ -20,6 +20,8 @@ enum ProcessMeasures {
     static func freeBytes(onDiskOf directory: String) -> Int? {
         var disk = statvfs()
         guard statvfs(directory, &disk) == 0 else { return nil }
-        return Int(disk.f_bavail) * Int(disk.f_frsize)
+        let (bytes, overflows) = Int(clamping: disk.f_bavail)
+            .multipliedReportingOverflow(by: Int(clamping: disk.f_frsize))
+        return overflows ? .max : bytes
     }
 }

@@ -1,5 +1,6 @@
 import Archive
 import EvidenceKeeping
+import Imaging
 import InspectionProtocol
 import InspectionRuntime
 import Journal
@@ -25,6 +26,7 @@ public final class StationLine: Sendable {
 
     /// Nil where no pictures are kept.
     public let evidence: EvidenceWriter?
+    private let recoverySource: StationRecovery
     private let vitals: VitalsMonitor
     private let context: Context
 
@@ -45,18 +47,23 @@ public final class StationLine: Sendable {
         let journal = try Self.openJournal(
             configuration, configurationSHA256: configurationSHA256, modelSHA256: model.sha256, logger)
         let context = Context()
-        let verdicts = try Self.bind("verdicts", configuration.endpoints.verdicts, .verdicts, in: context)
-        let results = try Self.bind("results", configuration.endpoints.results, .results, in: context)
+        let verdicts = try Self.closing(journal) { () throws(StationLineError) in
+            try Self.bind("verdicts", configuration.endpoints.verdicts, .verdicts, in: context)
+        }
+        let results = try Self.closing(journal) { () throws(StationLineError) in
+            try Self.bind("results", configuration.endpoints.results, .results, in: context)
+        }
         let memory = StationMemory(session: journal.session)
         let lineStop = LineStopRecord(in: configuration.stateDirectory, logger: logger)
         let output = PublishingOutput(
             verdicts: { try verdicts.publish($0) }, results: { try results.publish($0) },
             mailbox: configuration.mailboxes.publish, logger: logger, published: { memory.keep($0) })
-        let partIDs: ReservedPartIDs
-        do throws(StationStateError) {
-            partIDs = try ReservedPartIDs(journal: journal, logger: logger)
-        } catch {
-            throw .state(error)
+        let partIDs = try Self.closing(journal) { () throws(StationLineError) in
+            do throws(StationStateError) {
+                return try ReservedPartIDs(journal: journal, logger: logger)
+            } catch {
+                throw .state(error)
+            }
         }
         let evidence: EvidenceWriter? =
             configuration.evidence.keep == .off
@@ -82,13 +89,18 @@ public final class StationLine: Sendable {
         self.vitals = vitals
         self.evidence = evidence
         evidence?.report(to: { pipeline.report(StationEvent($0)) })
-        recovery = try configuration.endpoints.recovery.map { endpoint throws(StationLineError) in
-            try Self.serveRecovery(
-                on: endpoint, in: recoveryContext, pipeline,
-                source: StationRecovery(
-                    station: configuration.station, session: journal.session, memory: memory,
-                    journalPath: journal.files.database, takes: pipeline.commands,
-                    commands: { pipeline.perform($0, by: "\($1)") }))
+        let source = StationRecovery(
+            station: configuration.station, session: journal.session, memory: memory,
+            journalPath: journal.files.database, takes: pipeline.commands,
+            commands: { command, peer in
+                let receivedAt = peer.receivedAtNanoseconds.map { MonotonicInstant(nanoseconds: $0) }
+                return pipeline.perform(command, by: "\(peer)", receivedAt: receivedAt)
+            })
+        recoverySource = source
+        recovery = try Self.closing(journal, after: { pipeline.shutDown() }) { () throws(StationLineError) in
+            try configuration.endpoints.recovery.map { endpoint throws(StationLineError) in
+                try Self.serveRecovery(on: endpoint, in: recoveryContext, pipeline, source: source)
+            }
         }
         if let recovery {
             vitals.watch(recovery) { failure in
@@ -109,6 +121,7 @@ public final class StationLine: Sendable {
     public func shutDown() {
         // Commands first, so that none opens a part that nobody answers.
         recovery?.close()
+        recoverySource.close()
         // Then pictures, so that it can still be said what became of the last ones.
         evidence?.close()
         pipeline.shutDown()
@@ -121,6 +134,19 @@ public final class StationLine: Sendable {
     }
 
     // MARK: Parts
+
+    /// A start that fails is no session that was lost: the journal notes its orderly end.
+    private static func closing<Value>(
+        _ journal: JournalWriter, after shutDown: () -> Void = {}, unless body: () throws(StationLineError) -> Value
+    ) throws(StationLineError) -> Value {
+        do throws(StationLineError) {
+            return try body()
+        } catch {
+            shutDown()
+            journal.close()
+            throw error
+        }
+    }
 
     private static func bind(
         _ key: String, _ endpoint: Endpoint, _ settings: Publisher.Configuration, in context: Context

@@ -71,6 +71,9 @@ public final class StationRecovery: RecoverySource {
         throw .gone(range, oldest: range.session == session ? try oldest(of: range.kind) : nil)
     }
 
+    /// Lets go of the journal, whose log can then be moved into it; to be called when nobody asks any more.
+    public func close() { reader.withLock { $0 = nil } }
+
     public func perform(_ command: StationCommand, from peer: RecoveryPeer) -> CommandAnswer {
         commands(command, peer)
     }

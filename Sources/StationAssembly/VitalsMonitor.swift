@@ -50,10 +50,7 @@ public final class VitalsMonitor: @unchecked Sendable {
     }
 
     /// Measures no more.
-    public func close() {
-        timer.cancel()
-        queue.sync {}
-    }
+    public func close() { timer.cancel() }
 
     private func measure() {
         var vitals = StationVitals()

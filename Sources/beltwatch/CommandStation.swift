@@ -35,7 +35,7 @@ struct CommandStation: ParsableCommand {
     @Argument(help: "What to do.")
     var command: Word
 
-    @Option(help: "The controller's token for the part, which returns in its verdict; with trigger.")
+    @Option(help: "The controller's token for the part, a whole number that returns in its verdict; with trigger.")
     var token: UInt64?
 
     @Option(

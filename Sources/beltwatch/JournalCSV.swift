@@ -37,6 +37,8 @@ enum JournalCSV {
         ("evidence", { message, _, details in details?.evidence.path ?? message.evidenceEvent?.details["path"] }),
         ("evidence_state", { message, _, details in (details?.evidence.state ?? message.evidenceState)?.rawValue }),
         ("evidence_sha256", { message, _, _ in message.evidenceEvent?.details["sha256"] }),
+        ("plc_token", { _, verdict, _ in (verdict?.plcToken).map { "\($0)" } }),
+        ("encoder", { _, verdict, _ in (verdict?.encoder).map { "\($0)" } }),
     ]
 
     static var header: String { line(columns.map(\.name)) }

@@ -22,7 +22,8 @@ struct Beltwatchd: ParsableCommand {
             to standard error.
 
             Exit status: 0 stopped, 64 wrong usage, 65 model refused, 66 model not found, 69 endpoint not available, \
-            70 parts in flight could not be answered, 73 state directory or journal cannot be used, 78 unusable configuration.
+            70 parts in flight could not be answered, 73 state directory or journal cannot be used, 78 unusable configuration, or the station \
+            runs already.
             """,
         version: SoftwareVersion.current)
 
@@ -50,7 +51,7 @@ struct Beltwatchd: ParsableCommand {
         }
         guard BackgroundLogHandler.drain() else { _exit(failure?.exitStatus ?? 0) }
         if let failure {
-            FileHandle.standardError.write(Data("beltwatchd: error: \(failure)\n".utf8))
+            try? FileHandle.standardError.write(contentsOf: Data("beltwatchd: error: \(failure)\n".utf8))
             throw ExitCode(failure.exitStatus)
         }
     }

@@ -81,7 +81,7 @@ final class Station: Sendable {
 
     /// A line on standard output. Not by `print`: flushing it takes standard error's lock as well, which a log line that
     /// nobody reads holds for ever.
-    private func tell(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+    private func tell(_ line: String) { try? FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8)) }
 
     /// On a thread of its own: pulls frames until there are no more, or `stop`.
     private func inspect() {

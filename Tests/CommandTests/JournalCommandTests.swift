@@ -132,10 +132,11 @@ extension CommandTests {
             let header =
                 "kind,session,seq,t_utc,station,part_id,trigger_id,captured_at,disposition,reason,inspected,score,threshold,"
                 + "latency_us,deadline_margin_us,recipe,recipe_revision,model_sha256,simulated,picturable_z,unpicturable_z,"
-                + "branch_responsible,late,event,severity,message,peer,evidence,evidence_state,evidence_sha256\r\n"
+                + "branch_responsible,late,event,severity,message,peer,evidence,evidence_state,evidence_sha256,"
+                + "plc_token,encoder\r\n"
             let line =
                 "result,1,5,2026-11-21T10:05:00.000000Z,line1,5,5,2026-11-21T10:05:00.000000Z,reject,late,false,,0.75,1500,,"
-                + "\"tray, \"\"large\"\"\",3,ab,false,1.5,-0.5,picturable,true,,,,,,off,\r\n"
+                + "\"tray, \"\"large\"\"\",3,ab,false,1.5,-0.5,picturable,true,,,,,,off,,,\r\n"
             #expect(result.output == header + line)
             let empty = try beltwatch("journal", directory.path, "--csv", "--session", "9")
             #expect(empty.status == 0 && empty.output == header)
@@ -149,7 +150,7 @@ extension CommandTests {
                 lines.first { $0.contains(" event ") }?.hasSuffix(
                     "evidence_stored: pictures stored in evidence/1/4") == true, "\(lines)")
             let values = try journal("--part", "4", "--kind", "result", "--kind", "event", "--csv").dropFirst()
-            let ends = values.map { $0.split(separator: ",", omittingEmptySubsequences: false).suffix(3) }
+            let ends = values.map { $0.split(separator: ",", omittingEmptySubsequences: false).suffix(5).prefix(3) }
             #expect(Set(ends.map(Array.init)) == [["evidence/1/4", "queued", ""], ["evidence/1/4", "stored", "ef"]])
         }
 

@@ -214,6 +214,12 @@ import Testing
             replacing: "model:", with: "line_stop: {consecutive_rejects: 0}\nmodel:", line: 2,
             key: "line_stop.consecutive_rejects", words: ["1 to 100000"]),
         Mistake(
+            replacing: "model:", with: "line_stop: {consecutive_rejects: 3}\nmodel:", line: 2, key: "line_stop",
+            words: ["ipc:// path", "Reset"]),
+        Mistake(
+            replacing: "model:", with: "arm: by_command\nmodel:", line: 2, key: "arm",
+            words: ["at_start", "ipc:// path"]),
+        Mistake(
             replacing: "  results: tcp://127.0.0.1:5557\n", with: "", line: 10, key: "endpoints.results",
             words: ["missing"]),
         Mistake(

@@ -91,6 +91,34 @@ import Testing
         try end(line)
     }
 
+    @Test func partsBeforeTheArmingStopNoLine() throws {
+        let line = try line {
+            $0.armsItself = false
+            $0.lineStop = .init(consecutiveRejects: 2, uninspected: 2)
+        }
+        judge(5, on: line)
+        #expect(line.log.states.last == .ready && !line.log.events.contains { $0.name == .lineStop })
+        #expect(line.pipeline.perform(.arm) == .accepted)
+        judge(1, on: line, from: 5)
+        #expect(line.log.verdicts.last?.disposition == .accept)
+        try end(line)
+    }
+
+    /// A scorer that hangs for longer than anybody waits: the part is answered all the same, and once.
+    @Test func aLineThatEndsAnswersWhatHangs() throws {
+        let scorer = StandInScorer(held: true)
+        let line = try line(scorer)
+        source.push(greyFrame(0))
+        #expect(scorer.waitUntilEntered(1))
+        line.pipeline.shutDown()
+        #expect(line.log.verdicts.map(\.reason) == [.late])
+        let count = line.log.all.count
+        scorer.release()
+        source.stop()
+        _ = try line.result()
+        #expect(line.log.all.count == count, "something was said after the end")
+    }
+
     @Test func healthAddsUpAndNamesTheCauses() throws {
         let line = try line(
             StandInScorer { image in
@@ -138,6 +166,15 @@ import Testing
         try end(line)
         #expect(told(line.log.all).count <= 4)
         #expect(line.log.events.count { $0.peer == "10.0.0.8" } == 1)
+    }
+
+    @Test func whatWasHeldBackIsToldAtTheEnd() {
+        var limiter = EventLimiter()
+        let now = SystemMonotonicClock().now
+        for _ in 0..<3 { _ = limiter.admit(StationEvent(.command, .warning, "refused"), key: "a", at: now) }
+        _ = limiter.admit(StationEvent(.command, .warning, "refused too"), key: "b", at: now)
+        #expect(limiter.rest().map { $0.details["count"] } == ["2"])
+        #expect(limiter.rest().isEmpty)
     }
 
     @Test func repetitionsAreToldApartUpToACapacity() {

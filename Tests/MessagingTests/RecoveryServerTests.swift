@@ -116,7 +116,8 @@ import Testing
         #expect(station.commands == [])
         _ = try requester.ask(.command(.reset), timeout: Self.limit)
         #expect(station.commands == [.reset])
-        #expect(asked.withLock { $0 } == Array(repeating: RecoveryPeer(address: "127.0.0.1", userID: nil), count: 2))
+        #expect(asked.withLock { $0.map(\.address) } == ["127.0.0.1", "127.0.0.1"])
+        #expect(asked.withLock { $0.allSatisfy { $0.userID == nil && $0.receivedAtNanoseconds != nil } })
     }
 
     // MARK: What is not a request
