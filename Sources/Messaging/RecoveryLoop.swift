@@ -108,7 +108,8 @@ final class RecoveryLoop: @unchecked Sendable {
         isFlooded = false
         for _ in 0..<Self.batch {
             // An identity, an empty part and the JSON; the one more tells that there were too many.
-            guard var (parts, peer) = try socket.receiveWithPeer(keeping: 4) else { return }
+            guard let (parts, sender) = try socket.receiveWithPeer(keeping: 4) else { return }
+            var peer = sender
             // A trigger is worth what its time is worth, and may wait here for the answers to others.
             peer.receivedAtNanoseconds = Self.monotonicNanoseconds
             let request = RecoveryInbox.Request(identity: parts[0], content: Array(parts.dropFirst()), peer: peer)
