@@ -26,5 +26,5 @@ struct LoadPlan: Hashable, Sendable {
     static func isBad(_ number: Int) -> Bool { number % 20 == 7 }
 
     /// What may happen to a good or a bad part when the machine is too slow for the schedule.
-    static let overloadReasons: Set<Reason> = [.late, .overload]
+    static let overloadReasons: Set<Reason> = [.late, .overload, .staleFrame]
 }
